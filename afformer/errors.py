@@ -1,0 +1,43 @@
+"""Everything that a user can get wrong, as exceptions.
+
+    AfformerError               the message is one line: what, where, expected, remedy
+    |-- CheckpointError         a checkpoint that cannot be read, or does not fit the network
+    |-- ExportError             a model that cannot be exported, or did not survive verification
+    |-- SpecError               an artifact without our metadata, or with metadata that we cannot read
+    |-- ImageError              a picture or a label file that cannot be read
+    |-- BackendError            a device, a provider or an engine that is not there or refuses the input
+    `-- OutputError             a place that cannot be written to
+
+The command line prints the message of an `AfformerError` and exits with `exit_code`. Any other exception is a bug of
+ours and keeps its traceback.
+"""
+
+
+class AfformerError(Exception):
+    """Base of all errors that a user can act on."""
+
+    exit_code = 1
+
+
+class CheckpointError(AfformerError):
+    """A checkpoint that cannot be read, or does not fit the network."""
+
+
+class ExportError(AfformerError):
+    """A model that cannot be exported, or whose artifact differs from its source."""
+
+
+class SpecError(AfformerError):
+    """An artifact without the metadata that this package needs, or with metadata it cannot read."""
+
+
+class ImageError(AfformerError):
+    """A picture or a label file that cannot be read."""
+
+
+class BackendError(AfformerError):
+    """A device, execution provider or engine that is missing, or a feed that does not fit the model."""
+
+
+class OutputError(AfformerError):
+    """A file or folder that cannot be written."""

@@ -1,0 +1,160 @@
+"""`ModelSpec`: what a deployed model must know about itself, so that nobody has to retype it.
+
+The spec is one JSON object. It travels in the ONNX metadata under `METADATA_KEY`, beside an engine file, and through the
+C++ runtime. Numbers follow the training pipeline: mean and std are in RGB order on the 0..255 scale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from typing import Any
+
+from afformer.errors import SpecError
+
+METADATA_KEY = "afformer_spec"
+SPEC_VERSION = 1
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+RGB = tuple[int, int, int]
+
+
+class InputKind(enum.Enum):
+    """What the model's input tensor `image` holds."""
+
+    FLOAT32 = "float32"
+    """`(n, 3, H, W)` float32, RGB, already normalised with mean and std."""
+    UINT8 = "uint8"
+    """`(n, H, W, 3)` uint8, RGB bytes; the normalisation is in the graph."""
+
+
+class OutputKind(enum.Enum):
+    """What the model's output tensor holds."""
+
+    LOGITS = "logits"
+    """`logits`: `(n, classes, ceil(H/8), ceil(W/8))` float32."""
+    CLASSMAP = "classmap"
+    """`classmap`: `(n, H, W)` uint8 (int32 above 256 classes) class ids at the input size."""
+
+
+class Precision(enum.Enum):
+    """The number format of weights and arithmetic inside the model."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """Everything around the network that its answer depends on.
+
+    Attributes:
+        variant: `tiny`, `small` or `base`.
+        input_hw: Height and width of the network's input, in pixels.
+        classes: Class names; the index is the class id.
+        palette: One RGB colour (0..255) a class.
+        dataset: The label convention's name (`camvid`, ...), or `custom`.
+        batch: Pictures per call.
+        input: What `image` holds.
+        output: What the output tensor holds.
+        precision: Number format inside the model.
+        mean: Per-channel mean, RGB, 0..255 scale.
+        std: Per-channel standard deviation, RGB, 0..255 scale.
+        checkpoint_sha256: Hex digest of the checkpoint file.
+        tools: Versions of the tools that made the artifact, by name.
+    """
+
+    variant: str
+    input_hw: tuple[int, int]
+    classes: tuple[str, ...]
+    palette: tuple[RGB, ...]
+    dataset: str = "custom"
+    batch: int = 1
+    input: InputKind = InputKind.FLOAT32
+    output: OutputKind = OutputKind.LOGITS
+    precision: Precision = Precision.FP32
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    checkpoint_sha256: str = ""
+    tools: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problem = self._problem()
+        if problem:
+            raise SpecError(f"model spec: {problem}")
+
+    def _problem(self) -> str | None:
+        if len(self.palette) != len(self.classes):
+            return f"palette must have one colour a class ({len(self.classes)}), got {len(self.palette)}"
+        if not self.classes:
+            return "there must be at least one class"
+        if min(self.input_hw) < 1 or self.batch < 1:
+            return f"input size and batch must be positive, got {self.input_hw} and {self.batch}"
+        if any(len(colour) != 3 or not all(0 <= v <= 255 for v in colour) for colour in self.palette):
+            return "palette colours must be three integers from 0 to 255"
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            return "mean and std must have three values each, std above 0"
+        return None
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    @property
+    def logits_hw(self) -> tuple[int, int]:
+        """Height and width of the logits: a stem and a stage of stride 2 each, three times, odd sizes rounded up."""
+        height, width = self.input_hw
+        return -(-height // 8), -(-width // 8)
+
+    def to_json(self) -> str:
+        """The spec as one JSON object, its format's version first."""
+        fields = {
+            "spec_version": SPEC_VERSION,
+            **dataclasses.asdict(self),
+            "layout": "NCHW" if self.input is InputKind.FLOAT32 else "NHWC",
+            "color_order": "RGB",
+            "stride": 8,
+        }
+        return json.dumps({k: v.value if isinstance(v, enum.Enum) else v for k, v in fields.items()})
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "model spec") -> ModelSpec:
+        """Reads `to_json`'s output; `where` names the file in errors.
+
+        Raises:
+            SpecError: The text is no spec, or one of a newer format.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields["spec_version"]
+            if version == SPEC_VERSION:
+                return cls(**_parsed(fields))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SpecError(f"{where}: its spec cannot be read ({error!r}); export the model again") from error
+        raise SpecError(
+            f"{where}: spec format {version}, but this version reads format {SPEC_VERSION}; "
+            "use a matching afformer version or export the model again"
+        )
+
+
+def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "variant": str(fields["variant"]),
+        "input_hw": (int(fields["input_hw"][0]), int(fields["input_hw"][1])),
+        "classes": tuple(str(name) for name in fields["classes"]),
+        "palette": tuple((int(r), int(g), int(b)) for r, g, b in fields["palette"]),
+        "dataset": str(fields["dataset"]),
+        "batch": int(fields["batch"]),
+        "input": InputKind(fields["input"]),
+        "output": OutputKind(fields["output"]),
+        "precision": Precision(fields["precision"]),
+        "mean": tuple(float(v) for v in fields["mean"]),
+        "std": tuple(float(v) for v in fields["std"]),
+        "checkpoint_sha256": str(fields["checkpoint_sha256"]),
+        "tools": {str(k): str(v) for k, v in fields["tools"].items()},
+    }
