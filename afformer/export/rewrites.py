@@ -1,0 +1,154 @@
+"""The exact rewrites that make the network static and fast, each with its algebra.
+
+All arithmetic is done in float64 and rounded once, so that a rewrite costs no accuracy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
+from torch import Tensor, nn
+
+from afformer.model.network import LOW_PASS_GRIDS, HighPassFilters
+
+
+def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """Convolution and evaluation-mode batch norm -> one convolution.
+
+        g (W x + b - m) / sqrt(s + eps) + t  =  (a W) x + (a (b - m) + t),   a = g / sqrt(s + eps)
+
+    with the norm's weight g, bias t, running mean m and running variance s, all per output channel.
+    """
+    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    bias = conv.bias.double() if conv.bias is not None else torch.zeros_like(scale)
+    return _conv_like(
+        conv, conv.weight.double() * scale[:, None, None, None], scale * (bias - norm.running_mean.double()) + norm.bias.double()
+    )
+
+
+def divide_input(conv: nn.Conv2d, divisor: tuple[float, ...]) -> nn.Conv2d:
+    """`conv(x / d)` with d per input channel -> one convolution: `W (x / d) = (W / d) x`."""
+    scale = torch.tensor(divisor, dtype=torch.float64)[None, :, None, None]
+    return _conv_like(conv, conv.weight.double() / scale, conv.bias.double())
+
+
+def add_identity(conv: nn.Conv2d) -> nn.Conv2d:
+    """`x + conv(x)` of a depthwise convolution -> one depthwise convolution.
+
+    The identity is the depthwise kernel that is 1 at its centre and 0 elsewhere, and convolution is linear in its kernel.
+    """
+    weight = conv.weight.double().clone()
+    weight[:, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] += 1.0
+    return _conv_like(conv, weight, conv.bias.double())
+
+
+def linear_to_conv(linear: nn.Linear) -> nn.Conv2d:
+    """A linear layer over C of `(n, N, C)` -> the 1x1 convolution over `(n, C, H, W)` with the same weights."""
+    return _pointwise(linear.weight.double(), linear.bias.double())
+
+
+def split_qkv(qkv: nn.Linear, scale: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
+    """One linear layer C -> 3C -> three 1x1 convolutions, the query's already multiplied by `scale`.
+
+        s (q A) + q * hp + lp  =  (s q) A + (s q) * (hp / s) + lp
+
+    so the scale of the frequency similarity kernel is free when the high-pass filters are divided by it
+    (`merge_high_pass`, `gain`). Three convolutions avoid a Split, which some engines run slowly.
+    """
+    weights, biases = qkv.weight.double().chunk(3), qkv.bias.double().chunk(3)
+    scales = (scale, 1.0, 1.0)
+    q, k, v = (_pointwise(w * s, b * s) for w, b, s in zip(weights, biases, scales, strict=True))
+    return q, k, v
+
+
+def merge_high_pass(filters: HighPassFilters, gain: float = 1.0) -> nn.Conv2d:
+    """Depthwise filters of 3x3, 5x5 and 7x7 over groups of channels -> one 7x7 depthwise convolution, times `gain`.
+
+    A k x k kernel with padding k // 2 equals the 7 x 7 kernel with padding 3 that holds it at its centre among zeros.
+    """
+    convs: list[nn.Conv2d] = list(filters.filters)  # type: ignore[arg-type]
+    largest = max(conv.kernel_size[0] for conv in convs)
+    weights = [F.pad(conv.weight.double(), [(largest - conv.kernel_size[0]) // 2] * 4) for conv in convs]
+    bias = torch.cat([conv.bias.double() for conv in convs])
+    channels = len(bias)
+    merged = nn.Conv2d(channels, channels, largest, 1, largest // 2, groups=channels)
+    return _conv_like(merged, torch.cat(weights) * gain, bias * gain)
+
+
+@dataclasses.dataclass(frozen=True)
+class LowPassMatrices:
+    """The constants of `low_pass_matrices`, float32; S = 1 + 2 + 3 + 6 = 12 and K = 1 + 4 + 9 + 36 = 50."""
+
+    pool_x: Tensor
+    """`(W, S)`"""
+    pool_y: Tensor
+    """`(H S, K)`"""
+    mask: Tensor
+    """`(C, K)`"""
+    upsample_y: Tensor
+    """`(K, H S)`"""
+    upsample_x: Tensor
+    """`(S, W)`"""
+
+
+def low_pass_matrices(channels: int, size: tuple[int, int]) -> LowPassMatrices:
+    """Adaptive average pooling followed by bilinear upsampling, as constants.
+
+    Both are linear in the map, treat every channel alike, and work on rows and columns separately: for the grid of side k
+    they are R_k V C_k with pooling matrices R_k `(k, H)`, C_k `(W, k)`, and upsampling matrices of the same kind. The
+    columns of all four grids stand side by side in one `(W, 12)` matrix. The rows, which must meet their own grid's
+    columns only, are one matrix over the flattened (row, column) pairs, zero where the grids differ. With M selecting each
+    channel's own grid out of the 50 cells,
+
+        low_pass(V) = relu(unflatten((flatten(V pool_x) pool_y * M) upsample_y) upsample_x)
+
+    which costs a quarter of the one-step form (`(N, 50)` and `(50, N)` matrices) and stores a tenth of its constants.
+    """
+    height, width = size
+    pool_x, pool_y, mask, upsample_y, upsample_x = [], [], [], [], []
+    for group, grid in enumerate(LOW_PASS_GRIDS):
+        rows, columns = _pool_matrix(height, grid), _pool_matrix(width, grid)  # (H, k), (W, k)
+        identity = torch.eye(grid, dtype=torch.float64)
+        pool_x.append(columns)
+        upsample_x.append(_upsample_matrix(grid, width))
+        # (H, k, k, k): row y and column b of the grid's part of S -> cell (a, b)
+        pool_y.append(torch.einsum("ya,bc->ybac", rows, identity).flatten(2))
+        upsample_y.append(torch.einsum("ay,bc->abyc", _upsample_matrix(grid, height), identity).flatten(0, 1))
+        own = torch.arange(channels) // (channels // len(LOW_PASS_GRIDS)) == group
+        mask.append(own[:, None].expand(channels, grid * grid))
+    return LowPassMatrices(
+        pool_x=torch.cat(pool_x, 1).float(),
+        pool_y=torch.stack([torch.block_diag(*(p[y] for p in pool_y)) for y in range(height)]).flatten(0, 1).float(),
+        mask=torch.cat(mask, 1).float(),
+        upsample_y=torch.stack([torch.block_diag(*(u[:, y] for u in upsample_y)) for y in range(height)], 1).flatten(1).float(),
+        upsample_x=torch.cat(upsample_x, 0).float(),
+    )
+
+
+def _pool_matrix(length: int, cells: int) -> Tensor:
+    """Adaptive average pooling of `length` positions to `cells`, `(length, cells)`: windows may overlap."""
+    positions = torch.eye(length, dtype=torch.float64)[:, None]
+    return F.adaptive_avg_pool1d(positions, cells)[:, 0]
+
+
+def _upsample_matrix(cells: int, length: int) -> Tensor:
+    """Linear interpolation of `cells` to `length` positions (align_corners False), `(cells, length)`."""
+    corners = torch.eye(cells, dtype=torch.float64)[:, None]
+    return F.interpolate(corners, length, mode="linear", align_corners=False)[:, 0]
+
+
+def _pointwise(weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+    return _conv_like(conv, weight[:, :, None, None], bias)
+
+
+def _conv_like(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    """A convolution of `conv`'s geometry with other parameters, rounded to float32."""
+    made = nn.Conv2d(
+        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, groups=conv.groups  # type: ignore[arg-type]
+    )
+    made.weight = nn.Parameter(weight.detach().float(), requires_grad=False)
+    made.bias = nn.Parameter(bias.detach().float(), requires_grad=False)
+    return made
