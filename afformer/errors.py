@@ -3,6 +3,7 @@
     AfformerError               the message is one line: what, where, expected, remedy
     |-- CheckpointError         a checkpoint that cannot be read, or does not fit the network
     |-- ExportError             a model that cannot be exported, or did not survive verification
+    |-- QuantizeError           an INT8 model that is not accurate or fast enough, or ranges that cannot be read
     |-- SpecError               an artifact without our metadata, or with metadata that we cannot read
     |-- ImageError              a picture or a label file that cannot be read
     |-- BackendError            a device, a provider or an engine that is not there or refuses the input
@@ -25,6 +26,10 @@ class CheckpointError(AfformerError):
 
 class ExportError(AfformerError):
     """A model that cannot be exported, or whose artifact differs from its source."""
+
+
+class QuantizeError(AfformerError):
+    """An INT8 model that did not come out accurate or fast enough, or ranges that cannot be read."""
 
 
 class SpecError(AfformerError):

@@ -1,7 +1,7 @@
 """`ModelSpec`: what a deployed model must know about itself, so that nobody has to retype it.
 
-The spec is one JSON object. It travels in the ONNX metadata under `METADATA_KEY`, beside an engine file, and through the
-C++ runtime. Numbers follow the training pipeline: mean and std are in RGB order on the 0..255 scale.
+The spec is one JSON object. It travels in the ONNX metadata under `METADATA_KEY`, beside an engine file, and through
+the C++ runtime. Numbers follow the training pipeline: mean and std are in RGB order on the 0..255 scale.
 """
 
 from __future__ import annotations

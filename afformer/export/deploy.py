@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
 from torch import Tensor, nn
 
-from afformer.export import rewrites
 from afformer.export.static import StaticAFFormer
 from afformer.model.network import AFFormer
 from afformer.spec import InputKind, ModelSpec, OutputKind
@@ -51,8 +50,7 @@ class Deployment(nn.Module):
         self.bytes = ByteInput(spec) if spec.input is InputKind.UINT8 else nn.Identity()
         self.classmap = ClassMapOutput(spec) if spec.output is OutputKind.CLASSMAP else nn.Identity()
         if spec.input is InputKind.UINT8:
-            first = self.network.stem[0]
-            first[0] = rewrites.divide_input(first[0], spec.std)
+            self.network.divide_input(spec.std)
         self.eval()
 
     def forward(self, image: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import onnxsim
 import torch
 from torch import Tensor, nn
 
+from afformer import __version__
 from afformer.errors import ExportError
 from afformer.spec import METADATA_KEY, InputKind, ModelSpec, OutputKind
 
@@ -23,7 +24,7 @@ OPSET = 20
 FORBIDDEN = frozenset({"Gather", "GatherND", "Einsum", "Where", "Loop", "If", "Shape", "Range", "NonZero"})
 """Operators that a fixed-size graph of this network has no use for."""
 INPUT_NAME = "image"
-_TOOLS = ("afformer", "torch", "onnx", "onnxsim")
+_TOOLS = ("torch", "onnx", "onnxsim")
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -55,14 +56,19 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # onnxsim reports its progress
+            simplified: onnx.ModelProto
             simplified, same = onnxsim.simplify(model, check_n=1)
-    except Exception as error:  # noqa: BLE001 - onnxsim raises whatever its C++ core threw
-        raise ExportError(f"onnxsim could not simplify the graph ({error}); report this with the checkpoint's size") from error
+    except Exception as error:
+        raise ExportError(
+            f"onnxsim could not simplify the graph ({error}); report this with the checkpoint's size"
+        ) from error
     if not same:
         raise ExportError("onnxsim changed the model's result; nothing was written; install the pinned onnxsim version")
     leftover = sorted({node.op_type for node in simplified.graph.node} & FORBIDDEN)
     if leftover:
-        raise ExportError(f"the exported graph is not static, it holds {', '.join(leftover)}; install the pinned torch version")
+        raise ExportError(
+            f"the exported graph is not static, it holds {', '.join(leftover)}; install the pinned torch version"
+        )
     return simplified
 
 
@@ -70,14 +76,14 @@ def stamp(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Writes the spec into the metadata, and names the producer."""
     del model.metadata_props[:]
     model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
-    model.producer_name, model.producer_version = "afformer", "0.1.0"
+    model.producer_name, model.producer_version = "afformer", __version__
     model.doc_string = f"AFFormer-{spec.variant}, {spec.dataset}, {spec.input_hw[0]}x{spec.input_hw[1]}"
     onnx.checker.check_model(model, full_check=True)
 
 
 def tool_versions() -> dict[str, str]:
     """Versions of what makes the graph."""
-    return {name: metadata.version(name) for name in _TOOLS[1:]}
+    return {"afformer": __version__, **{name: metadata.version(name) for name in _TOOLS}}
 
 
 def input_of(spec: ModelSpec) -> str:

@@ -9,7 +9,7 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 FLOAT32_OPERATORS = ("Softmax", "LayerNormalization", "InstanceNormalization", "Resize", "ArgMax")
 """What stays in float32.
 
-Softmax over N tokens gives values near 1/N, and 1/N is below float16's smallest normal number (6e-5) from N = 16,384 on;
+Softmax over N tokens gives values near 1/N, which is below float16's smallest normal number (6e-5) from N = 16,384 on;
 the norms sum squares over up to N values, which leaves float16's range (65,504).
 """
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +68,17 @@ class ExportReport:
     bytes: int
     seconds: float
     verification: Verification
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`."""
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "nodes": self.nodes,
+            "seconds": round(self.seconds, 2),
+            "verification": dataclasses.asdict(self.verification),
+            "spec": json.loads(self.spec.to_json()),
+        }
 
 
 def export_onnx(

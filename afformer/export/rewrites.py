@@ -5,6 +5,7 @@ All arithmetic is done in float64 and rounded once, so that a rewrite costs no a
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import torch
@@ -21,27 +22,30 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
     with the norm's weight g, bias t, running mean m and running variance s, all per output channel.
     """
+    assert norm.running_var is not None and norm.running_mean is not None, "the reference tracks statistics"
     scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    bias = conv.bias.double() if conv.bias is not None else torch.zeros_like(scale)
+    bias = _bias(conv)
     return _conv_like(
-        conv, conv.weight.double() * scale[:, None, None, None], scale * (bias - norm.running_mean.double()) + norm.bias.double()
+        conv,
+        conv.weight.double() * scale[:, None, None, None],
+        scale * (bias - norm.running_mean.double()) + norm.bias.double(),
     )
 
 
 def divide_input(conv: nn.Conv2d, divisor: tuple[float, ...]) -> nn.Conv2d:
     """`conv(x / d)` with d per input channel -> one convolution: `W (x / d) = (W / d) x`."""
     scale = torch.tensor(divisor, dtype=torch.float64)[None, :, None, None]
-    return _conv_like(conv, conv.weight.double() / scale, conv.bias.double())
+    return _conv_like(conv, conv.weight.double() / scale, _bias(conv))
 
 
 def add_identity(conv: nn.Conv2d) -> nn.Conv2d:
     """`x + conv(x)` of a depthwise convolution -> one depthwise convolution.
 
-    The identity is the depthwise kernel that is 1 at its centre and 0 elsewhere, and convolution is linear in its kernel.
+    The identity is the depthwise kernel with 1 at its centre and 0 elsewhere, and convolution is linear in its kernel.
     """
     weight = conv.weight.double().clone()
     weight[:, 0, conv.kernel_size[0] // 2, conv.kernel_size[1] // 2] += 1.0
-    return _conv_like(conv, weight, conv.bias.double())
+    return _conv_like(conv, weight, _bias(conv))
 
 
 def linear_to_conv(linear: nn.Linear) -> nn.Conv2d:
@@ -71,7 +75,7 @@ def merge_high_pass(filters: HighPassFilters, gain: float = 1.0) -> nn.Conv2d:
     convs: list[nn.Conv2d] = list(filters.filters)  # type: ignore[arg-type]
     largest = max(conv.kernel_size[0] for conv in convs)
     weights = [F.pad(conv.weight.double(), [(largest - conv.kernel_size[0]) // 2] * 4) for conv in convs]
-    bias = torch.cat([conv.bias.double() for conv in convs])
+    bias = torch.cat([_bias(conv) for conv in convs])
     channels = len(bias)
     merged = nn.Conv2d(channels, channels, largest, 1, largest // 2, groups=channels)
     return _conv_like(merged, torch.cat(weights) * gain, bias * gain)
@@ -96,35 +100,50 @@ class LowPassMatrices:
 def low_pass_matrices(channels: int, size: tuple[int, int]) -> LowPassMatrices:
     """Adaptive average pooling followed by bilinear upsampling, as constants.
 
-    Both are linear in the map, treat every channel alike, and work on rows and columns separately: for the grid of side k
-    they are R_k V C_k with pooling matrices R_k `(k, H)`, C_k `(W, k)`, and upsampling matrices of the same kind. The
-    columns of all four grids stand side by side in one `(W, 12)` matrix. The rows, which must meet their own grid's
-    columns only, are one matrix over the flattened (row, column) pairs, zero where the grids differ. With M selecting each
-    channel's own grid out of the 50 cells,
+    Both are linear in the map, treat every channel alike, and work on rows and columns separately: for the grid of
+    side k they are R_k V C_k with pooling matrices R_k `(k, H)`, C_k `(W, k)`, and upsampling matrices of that kind.
+    The columns of all four grids stand side by side in one `(W, 12)` matrix. The rows, which must meet their own grid's
+    columns only, are one matrix over the flattened (row, column) pairs, zero where the grids differ. With M selecting
+    each channel's own grid out of the 50 cells,
 
         low_pass(V) = relu(unflatten((flatten(V pool_x) pool_y * M) upsample_y) upsample_x)
 
     which costs a quarter of the one-step form (`(N, 50)` and `(50, N)` matrices) and stores a tenth of its constants.
     """
-    height, width = size
-    pool_x, pool_y, mask, upsample_y, upsample_x = [], [], [], [], []
-    for group, grid in enumerate(LOW_PASS_GRIDS):
-        rows, columns = _pool_matrix(height, grid), _pool_matrix(width, grid)  # (H, k), (W, k)
-        identity = torch.eye(grid, dtype=torch.float64)
-        pool_x.append(columns)
-        upsample_x.append(_upsample_matrix(grid, width))
-        # (H, k, k, k): row y and column b of the grid's part of S -> cell (a, b)
-        pool_y.append(torch.einsum("ya,bc->ybac", rows, identity).flatten(2))
-        upsample_y.append(torch.einsum("ay,bc->abyc", _upsample_matrix(grid, height), identity).flatten(0, 1))
-        own = torch.arange(channels) // (channels // len(LOW_PASS_GRIDS)) == group
-        mask.append(own[:, None].expand(channels, grid * grid))
+    grids = torch.cat([torch.full((grid,), index) for index, grid in enumerate(LOW_PASS_GRIDS)])  # (S,) owner
+    owners = torch.cat([torch.full((grid * grid,), index) for index, grid in enumerate(LOW_PASS_GRIDS)])  # (K,)
+    pool_y, upsample_y = [], []
+    for grid in LOW_PASS_GRIDS:
+        rows, up = _pool_matrix(size[0], grid), _upsample_matrix(grid, size[0])  # (H, k), (k, H)
+        # A strip's column b of this grid and row y become cell (a, b): its part of S and of K, in order.
+        pool_y.append(torch.einsum("ya,bc->ybac", rows, torch.eye(grid).double()).flatten(2))  # (H, k, k^2)
+        upsample_y.append(torch.einsum("ay,bc->abyc", up, torch.eye(grid).double()).flatten(0, 1))  # (k^2, H, k)
+    quarter = torch.arange(channels) // (channels // len(LOW_PASS_GRIDS))
     return LowPassMatrices(
-        pool_x=torch.cat(pool_x, 1).float(),
-        pool_y=torch.stack([torch.block_diag(*(p[y] for p in pool_y)) for y in range(height)]).flatten(0, 1).float(),
-        mask=torch.cat(mask, 1).float(),
-        upsample_y=torch.stack([torch.block_diag(*(u[:, y] for u in upsample_y)) for y in range(height)], 1).flatten(1).float(),
-        upsample_x=torch.cat(upsample_x, 0).float(),
+        pool_x=torch.cat([_pool_matrix(size[1], grid) for grid in LOW_PASS_GRIDS], 1).float(),
+        pool_y=_between_own(pool_y, grids, owners, 1, 2).flatten(0, 1).float(),
+        mask=(quarter[:, None] == owners).float(),
+        upsample_y=_between_own(upsample_y, owners, grids, 0, 2).flatten(1).float(),
+        upsample_x=torch.cat([_upsample_matrix(grid, size[1]) for grid in LOW_PASS_GRIDS], 0).float(),
     )
+
+
+def _between_own(blocks: list[Tensor], first: Tensor, second: Tensor, dim_a: int, dim_b: int) -> Tensor:
+    """Blocks along two dimensions, zero where the two owners differ."""
+    shape = list(blocks[0].shape)
+    shape[dim_a], shape[dim_b] = len(first), len(second)
+    whole = torch.zeros(shape, dtype=torch.float64)
+    for index, block in enumerate(blocks):
+        place = [slice(None)] * 3
+        place[dim_a], place[dim_b] = _span(first == index), _span(second == index)
+        whole[tuple(place)] = block
+    return whole
+
+
+def _span(own: Tensor) -> slice:
+    """Where a run of true values begins and ends."""
+    places = own.nonzero().flatten()
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def _pool_matrix(length: int, cells: int) -> Tensor:
@@ -144,11 +163,13 @@ def _pointwise(weight: Tensor, bias: Tensor) -> nn.Conv2d:
     return _conv_like(conv, weight[:, :, None, None], bias)
 
 
+def _bias(conv: nn.Conv2d) -> Tensor:
+    return torch.zeros(conv.out_channels, dtype=torch.float64) if conv.bias is None else conv.bias.double()
+
+
 def _conv_like(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
     """A convolution of `conv`'s geometry with other parameters, rounded to float32."""
-    made = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, groups=conv.groups  # type: ignore[arg-type]
-    )
+    made = copy.deepcopy(conv)
     made.weight = nn.Parameter(weight.detach().float(), requires_grad=False)
     made.bias = nn.Parameter(bias.detach().float(), requires_grad=False)
     return made

@@ -8,7 +8,9 @@ The algebra of each rewrite stands at the function that makes it (`export/rewrit
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable
+from typing import cast
+
 import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
 from torch import Tensor, nn
 
@@ -64,7 +66,12 @@ class StaticFilter(nn.Module):
     """`AdaptiveFrequencyFilter`, channel-first."""
 
     def __init__(
-        self, source: reference.AdaptiveFrequencyFilter, norm: nn.LayerNorm, high: nn.Conv2d, low: StaticLowPass, size: Size
+        self,
+        source: reference.AdaptiveFrequencyFilter,
+        norm: nn.LayerNorm,
+        high: nn.Conv2d,
+        low: StaticLowPass,
+        size: Size,
     ) -> None:
         super().__init__()
         self.heads, self.size = source.heads, size
@@ -111,13 +118,14 @@ class StaticPrototypes(nn.Module):
 
     def __init__(self, source: reference.PrototypeLearning, size: Size) -> None:
         super().__init__()
-        heads = source.blocks[0].filter.heads
+        blocks = cast(Iterable[reference.PrototypeBlock], source.blocks)
+        heads = next(iter(blocks)).filter.heads
         channels = source.position.conv.in_channels
         self.position = rewrites.add_identity(source.position.conv)
         high = rewrites.merge_high_pass(source.high_pass, gain=(channels // heads) ** 0.5)
         low = StaticLowPass(channels, size)
-        self.filters = nn.ModuleList(StaticFilter(b.filter, b.norm1, high, low, size) for b in source.blocks)
-        self.mlps = nn.ModuleList(StaticFeedForward(b.mlp, b.norm2) for b in source.blocks)
+        self.filters = nn.ModuleList(StaticFilter(b.filter, b.norm1, high, low, size) for b in blocks)
+        self.mlps = nn.ModuleList(StaticFeedForward(b.mlp, b.norm2) for b in blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         for mix, mlp in zip(self.filters, self.mlps, strict=True):
@@ -176,10 +184,11 @@ class StaticAFFormer(nn.Module):
 
     def __init__(self, source: reference.AFFormer, input_hw: Size) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*(static_conv(layer) for layer in source.stem))
+        stem = cast(Iterable[reference.ConvNorm], source.stem)
+        self.stem = nn.Sequential(*(static_conv(layer) for layer in stem))
         size = after_stride(after_stride(input_hw, 2), 2)
         stages = []
-        for stage in source.stages:
+        for stage in cast(Iterable[reference.Stage], source.stages):
             stages.append(StaticStage(stage, size))
             size = stages[-1].pixel_size
         self.stages = nn.Sequential(*stages)
@@ -191,8 +200,13 @@ class StaticAFFormer(nn.Module):
         out: Tensor = self.head(self.stages(self.stem(image)))
         return out
 
+    def divide_input(self, std: tuple[float, ...]) -> None:
+        """Makes the network take its input undivided by `std` (per channel)."""
+        first = cast(nn.Sequential, self.stem[0])
+        first[0] = rewrites.divide_input(cast(nn.Conv2d, first[0]), std)
 
-def static_conv(source: reference.ConvNorm) -> nn.Module:
+
+def static_conv(source: reference.ConvNorm) -> nn.Sequential:
     """`ConvNorm` with its norm folded."""
     return nn.Sequential(rewrites.fold_norm(source.conv, source.norm), source.act)
 
@@ -204,7 +218,8 @@ def static_embed(source: reference.PatchEmbed) -> nn.Module:
 
 def channel_layer_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     """LayerNorm over C of `(n, C, H, W)`."""
-    return norm(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape)
+    tokens: Tensor = norm(x.flatten(2).transpose(1, 2))  # (n, N, C)
+    return tokens.transpose(1, 2).reshape(x.shape)
 
 
 def after_stride(size: Size, stride: int) -> Size:

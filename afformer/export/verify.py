@@ -72,10 +72,11 @@ def verify(run: Runner, network: AFFormer, spec: ModelSpec, pictures: Sequence[n
     Raises:
         ExportError: The artifact is further from the reference than `TOLERANCES` allow.
     """
-    confusion = metrics.ConfusionMatrix(spec.num_classes)
+    confusion = metrics.ConfusionMatrix(spec.num_classes, ignore=None)
     expected_logits, got_logits = [], []
     for pixels in _batches(pictures, spec):
-        normalised = ((pixels - np.float32(spec.mean)) / np.float32(spec.std)).transpose(0, 3, 1, 2).copy()
+        scaled = (pixels - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+        normalised = scaled.transpose(0, 3, 1, 2).copy()
         with torch.inference_mode():
             expected = network(torch.from_numpy(normalised))
         got = run(pixels if spec.input is InputKind.UINT8 else normalised)
@@ -110,11 +111,12 @@ def _batches(pictures: Sequence[npt.NDArray[np.uint8]], spec: ModelSpec) -> list
     height, width = spec.input_hw
     resized = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR) for picture in pictures]
     starts = range(0, len(resized), spec.batch)
-    return [np.stack([resized[(start + i) % len(resized)] for i in range(spec.batch)]).astype(np.uint8) for start in starts]
+    return [
+        np.stack([resized[(start + i) % len(resized)] for i in range(spec.batch)]).astype(np.uint8) for start in starts
+    ]
 
 
 def _classmap(output: torch.Tensor, spec: ModelSpec) -> npt.NDArray[np.integer]:
     if output.dim() == 3:
         return output.numpy()
     return F.interpolate(output.float(), spec.input_hw, mode="bilinear", align_corners=False).argmax(1).numpy()
-

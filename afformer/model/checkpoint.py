@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from afformer import datasets
-from afformer.errors import CheckpointError, OutputError
+from afformer.errors import CheckpointError
 from afformer.model.files import read_checkpoint_file, sha256
 from afformer.model.names import is_unused, our_name
 from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
+from afformer.output import replacing
 from afformer.spec import RGB, ModelSpec
 
 _STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
@@ -114,14 +114,8 @@ def save_checkpoint(path: Path, network: AFFormer, classes: tuple[str, ...], pal
         if not name.endswith("num_batches_tracked")
     }
     metadata = {"variant": network.config.name, "classes": json.dumps(classes), "palette": json.dumps(palette)}
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        save_file(state, temporary, metadata)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(state, metadata))
 
 
 def _find_state(content: Any, path: Path) -> dict[str, Tensor]:
@@ -171,7 +165,9 @@ def _our_state(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
         if key is None:
             unexpected.append(name)
         elif key in ours and not torch.equal(ours[key], tensor.float()):
-            raise CheckpointError(f"{path}: {name} differs from the other copies of the tensor that a stage's layers share")
+            raise CheckpointError(
+                f"{path}: {name} differs from the other copies of the tensor that a stage's layers share"
+            )
         else:
             ours[key] = tensor.float()
     if unexpected:
@@ -185,9 +181,14 @@ def _variant(state: dict[str, Tensor], path: Path) -> AFFormerConfig:
     if missing:
         raise CheckpointError(f"{path}: {_count(missing, 'missing key')}: {_some(missing)}")
     if any(state[name].dim() != 4 for name in required):
-        raise CheckpointError(f"{path}: the aggregation and classifier weights must be 4-D kernels; the file is damaged")
+        raise CheckpointError(
+            f"{path}: the aggregation and classifier weights must be 4-D kernels; the file is damaged"
+        )
     channels = tuple(int(state[name].shape[1]) for name in required[:4])
-    depths = (1, *(len({k.split(".")[4] for k in state if k.startswith(f"stages.{i}.prototypes.blocks.")}) for i in (1, 2, 3)))
+    depths = (
+        1,
+        *(len({k.split(".")[4] for k in state if k.startswith(f"stages.{i}.prototypes.blocks.")}) for i in (1, 2, 3)),
+    )
     for config in VARIANTS.values():
         if config.channels == channels and config.depths == depths:
             return config
@@ -202,15 +203,24 @@ def _check_every_key(state: dict[str, Tensor], config: AFFormerConfig, num_class
     missing = sorted(expected.keys() - state.keys())
     unexpected = sorted(state.keys() - expected.keys())
     shared = expected.keys() & state.keys()
-    shaped = [f"{k} {tuple(state[k].shape)} instead of {expected[k]}" for k in sorted(shared) if state[k].shape != expected[k]]
+    shaped = [
+        f"{k} {tuple(state[k].shape)} instead of {expected[k]}" for k in sorted(shared) if state[k].shape != expected[k]
+    ]
     broken = sorted(k for k in shared if not bool(torch.isfinite(state[k]).all()))
-    found = ((missing, "missing key"), (unexpected, "unexpected key"), (shaped, "wrong shape"), (broken, "not-finite tensor"))
+    found = (
+        (missing, "missing key"),
+        (unexpected, "unexpected key"),
+        (shaped, "wrong shape"),
+        (broken, "not-finite tensor"),
+    )
     problems = [f"{_count(names, kind)}: {_some(names)}" for names, kind in found if names]
     if problems:
         raise CheckpointError(f"{path}: does not fit AFFormer-{config.name}; {'; '.join(problems)}")
 
 
-def _labels(content: Any, metadata: dict[str, str], count: int) -> tuple[tuple[str, ...] | None, tuple[RGB, ...] | None]:
+def _labels(
+    content: Any, metadata: dict[str, str], count: int
+) -> tuple[tuple[str, ...] | None, tuple[RGB, ...] | None]:
     """Class names and palette from our metadata, mmcv's meta or mmengine's dataset_meta, where they fit."""
     if "classes" in metadata:
         meta: Any = {key: json.loads(metadata[key]) for key in ("classes", "palette") if key in metadata}
@@ -222,12 +232,12 @@ def _labels(content: Any, metadata: dict[str, str], count: int) -> tuple[tuple[s
         return None, None
     lowered = {str(key).lower(): value for key, value in meta.items()}
     names, colours = lowered.get("classes"), lowered.get("palette")
-    fits = isinstance(names, (list, tuple)) and len(names) == count
-    paints = isinstance(colours, (list, tuple)) and len(colours) == count
-    return (
-        tuple(map(str, names)) if fits else None,
-        tuple((int(r), int(g), int(b)) for r, g, b in colours) if paints else None,
-    )
+    classes = palette = None
+    if isinstance(names, (list, tuple)) and len(names) == count:
+        classes = tuple(map(str, names))
+    if isinstance(colours, (list, tuple)) and len(colours) == count:
+        palette = tuple((int(r), int(g), int(b)) for r, g, b in colours)
+    return classes, palette
 
 
 def _count(names: list[str], kind: str) -> str:

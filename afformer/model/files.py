@@ -1,8 +1,8 @@
 """Reads a checkpoint file into plain data and tensors, without ever running code that the file names.
 
-A `.pth` file is a pickle, and a pickle can name any function to be called while it is read. Ours resolves the few names
-that tensors need and puts an inert placeholder in the place of every other one: nothing else is looked up or called, and
-files with objects beyond tensors (mmengine's message hub, numpy scalars, configurations) still give their tensors.
+A `.pth` file is a pickle, and a pickle can name any function to be called while it is read. Ours resolves the few
+names that tensors need and puts an inert placeholder in the place of every other one: nothing else is looked up or
+called, and files with objects beyond tensors (mmengine's message hub, numpy scalars) still give their tensors.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _TENSOR_NAMES = {
 class Placeholder:
     """Stands for an object of a class that was not looked up; takes whatever its pickle does to it."""
 
-    def __new__(cls, *_args: object, **_kwargs: object) -> Placeholder:
+    def __new__(cls, *_args: object, **_kwargs: object) -> Placeholder:  # noqa: D102
         return super().__new__(cls)
 
     def __init__(self, *_args: object, **_kwargs: object) -> None: ...
 
-    def __call__(self, *_args: object, **_kwargs: object) -> Placeholder:
+    def __call__(self, *_args: object, **_kwargs: object) -> Placeholder:  # noqa: D102
         return self
 
     def __setstate__(self, _state: object) -> None: ...
@@ -88,7 +88,7 @@ def read_checkpoint_file(path: Path) -> tuple[Any, dict[str, str]]:
     try:
         # weights_only=True would refuse a file for any foreign object in it; the inert pickle runs none of them.
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE), {}
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can fail in any way while it is decoded
+    except Exception as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: cannot be read as a PyTorch checkpoint, it is truncated, damaged or another kind of file "
@@ -101,7 +101,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, st
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: damaged or not a safetensors file ({error}); download or copy it again") from error
+        raise CheckpointError(
+            f"{path}: damaged or not a safetensors file ({error}); download or copy it again"
+        ) from error
 
 
 def _refuse_unusual_archive(path: Path) -> None:
@@ -111,7 +113,9 @@ def _refuse_unusual_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise CheckpointError(f"{path}: a compressed archive, which torch.save never writes; refused, get the original file")
+        raise CheckpointError(
+            f"{path}: a compressed archive, which torch.save never writes; refused, get the original file"
+        )
     if any(entry.filename.endswith("constants.pkl") for entry in entries):
         raise CheckpointError(f"{path}: a TorchScript program, not a checkpoint; expected a state dict from torch.save")
 

@@ -16,7 +16,7 @@ _ENCODER = _STAGE + r"\.mhca_blks\.0"
 _LAYER = _ENCODER + r"\.MHCA_layers\.(\d)"
 
 _RULES: tuple[tuple[str, str], ...] = (
-    (rf"backbone\.stem\.(\d)\.conv\.weight", r"stem.\1.conv.weight"),
+    (r"backbone\.stem\.(\d)\.conv\.weight", r"stem.\1.conv.weight"),
     (rf"backbone\.stem\.(\d)\.bn\.{_NORM}", r"stem.\1.norm.\2"),
     (rf"{_EMBED}\.0\.patch_conv\.dwconv\.weight", r"stages.\1.pixel_embed.depthwise.weight"),
     (rf"{_EMBED}\.0\.patch_conv\.pwconv\.weight", r"stages.\1.pixel_embed.pointwise.weight"),

@@ -1,9 +1,9 @@
 """AFFormer: Head-Free Lightweight Semantic Segmentation with Linear Transformer (AAAI 2023, arXiv 2301.04648).
 
-The network in the paper's terms, for any input size, trainable. A stage describes every pixel (pixel descriptor, PD) and
-learns a coarse grid of prototypes (prototype learning, PL) side by side; the learnt prototypes are brought back to the
-pixels by bilinear interpolation. Prototypes are learnt by an adaptive frequency filter, which is linear in the number of
-prototypes: a frequency similarity kernel, dynamic low-pass filters and dynamic high-pass filters.
+The network in the paper's terms, for any input size, trainable. A stage describes every pixel (pixel descriptor, PD)
+and learns a coarse grid of prototypes (prototype learning, PL) side by side; the learnt prototypes are brought back to
+the pixels by bilinear interpolation. Prototypes are learnt by an adaptive frequency filter, which is linear in their
+number: a frequency similarity kernel, dynamic low-pass filters and dynamic high-pass filters.
 
 Shapes: n pictures, C channels, H x W cells of the map at hand, N = H W tokens, h heads of c = C / h channels.
 """
@@ -99,7 +99,8 @@ class PixelDescriptor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         local = F.hardswish(self.local_norm(self.local(self.reduce(x))))
-        return x + self.expand(local)
+        out: Tensor = x + self.expand(local)
+        return out
 
 
 class PositionEncoding(nn.Module):
@@ -110,7 +111,8 @@ class PositionEncoding(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, 1, 1, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv(x)
+        out: Tensor = x + self.conv(x)
+        return out
 
 
 def low_pass(v: Tensor) -> Tensor:
@@ -244,10 +246,9 @@ class Stage(nn.Module):
         self.pixel_embed = PatchEmbed(channels, stride=2 if index == 1 else 1)
         self.prototype_embed = PatchEmbed(channels, stride=(1, 1, 2, 4)[index])
         self.descriptor = PixelDescriptor(channels)
+        self.prototypes: PrototypeLearning | None = None
         if index > 0:
             self.prototypes = PrototypeLearning(channels, config.heads, config.mlp_ratio, drop_paths)
-        else:
-            self.prototypes = None
         self.aggregate = ConvNorm(channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -335,4 +336,4 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
     """`(n, N, C)` -> `(n, C, H, W)`."""
-    return tokens.transpose(1, 2).unflatten(2, size)
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], *size)

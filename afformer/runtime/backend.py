@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import abc
+import enum
 from types import TracebackType
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import BackendError
-from afformer.spec import InputKind, ModelSpec
+from afformer.spec import InputKind, ModelSpec, OutputKind
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
+"""A tensor whose type is checked when it is used, not before."""
+
+
+class Device(enum.Enum):
+    """Where a model runs. What was asked for and is not there is an error, never a silent CPU."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class TensorInfo(NamedTuple):
+    """Name, shape and type of a model's input or output tensor."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
 
 
 class Backend(abc.ABC):
-    """One loaded model on one engine. A subclass gives `spec`, `description`, `_run` and, if it must, `close`."""
+    """One loaded model on one engine. A subclass gives `spec`, `description`, `_run` and, if it must, `_close`.
+
+    Not to be shared between threads.
+    """
 
     spec: ModelSpec
     """What the model says of itself."""
     description: str
     """Engine, version and device, for people."""
+    _closed = False
 
     def run(self, image: Array) -> Array:
         """Runs the model once.
@@ -33,32 +55,63 @@ class Backend(abc.ABC):
             The tensor that `spec.output` describes. It may be a buffer that the next call overwrites.
 
         Raises:
-            BackendError: The tensor's shape or type is not the model's.
+            BackendError: The tensor's shape or type is not the model's, or the backend is closed.
         """
-        shape, dtype = input_tensor(self.spec)
+        name, shape, dtype = input_tensor(self.spec)
+        if self._closed:
+            raise BackendError(f"{self.description}: already closed; open the model again")
         if image.shape != shape or image.dtype != dtype:
             raise BackendError(
-                f"input 'image' must be {dtype} of shape {shape}, but got {image.dtype} of shape {image.shape}; "
+                f"input '{name}' must be {dtype} of shape {shape}, but got {image.dtype} of shape {image.shape}; "
                 "prepare pictures with afformer.runtime.preprocess"
             )
         return self._run(np.ascontiguousarray(image))
 
+    def close(self) -> None:
+        """Frees the engine; the backend cannot be used afterwards. Closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._close()
+
     @abc.abstractmethod
     def _run(self, image: Array) -> Array: ...
 
-    def close(self) -> None:
-        """Frees the engine. The backend cannot be used afterwards."""
+    def _close(self) -> None:  # noqa: B027 - optional: most engines have nothing to free
+        """Frees what the subclass holds; called once."""
 
     def __enter__(self) -> Backend:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
-def input_tensor(spec: ModelSpec) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and dtype of the model's input tensor."""
+def input_tensor(spec: ModelSpec) -> TensorInfo:
+    """The model's input tensor."""
     height, width = spec.input_hw
     if spec.input is InputKind.UINT8:
-        return (spec.batch, height, width, 3), np.dtype(np.uint8)
-    return (spec.batch, 3, height, width), np.dtype(np.float32)
+        return TensorInfo("image", (spec.batch, height, width, 3), np.dtype(np.uint8))
+    return TensorInfo("image", (spec.batch, 3, height, width), np.dtype(np.float32))
+
+
+def output_tensor(spec: ModelSpec) -> TensorInfo:
+    """The model's output tensor."""
+    if spec.output is OutputKind.CLASSMAP:
+        dtype = np.dtype(np.uint8 if spec.num_classes <= 256 else np.int32)
+        return TensorInfo("classmap", (spec.batch, *spec.input_hw), dtype)
+    return TensorInfo("logits", (spec.batch, spec.num_classes, *spec.logits_hw), np.dtype(np.float32))
+
+
+def parse_device(name: Device | str) -> Device:
+    """A device from its name.
+
+    Raises:
+        BackendError: No such device.
+    """
+    try:
+        return Device(name)
+    except ValueError as error:
+        known = ", ".join(device.value for device in Device)
+        raise BackendError(f"unknown device '{name}'; known devices: {known}") from error

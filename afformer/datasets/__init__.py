@@ -1,0 +1,75 @@
+"""The data sets that AFFormer is trained on: class names, palettes, label conventions, folder layouts.
+
+Names and palettes are those that the field's training tools use, so that a checkpoint, a mask and a table mean the same
+everywhere. One literal table a file.
+"""
+
+from __future__ import annotations
+
+import colorsys
+
+from afformer.datasets.ade20k import ADE20K
+from afformer.datasets.camvid import CAMVID
+from afformer.datasets.cityscapes import CITYSCAPES
+from afformer.datasets.coco_stuff import COCO_STUFF
+from afformer.datasets.convention import IGNORE, Dataset, LabelFiles
+from afformer.datasets.layout import PICTURE_EXTENSIONS, pairs
+from afformer.errors import AfformerError
+from afformer.spec import RGB
+
+__all__ = [
+    "ADE20K",
+    "CAMVID",
+    "CITYSCAPES",
+    "COCO_STUFF",
+    "DATASETS",
+    "IGNORE",
+    "PICTURE_EXTENSIONS",
+    "Dataset",
+    "LabelFiles",
+    "by_class_count",
+    "by_name",
+    "custom",
+    "generic",
+    "pairs",
+]
+
+DATASETS = {dataset.name: dataset for dataset in (CAMVID, CITYSCAPES, ADE20K, COCO_STUFF)}
+
+_GOLDEN_ANGLE = 0.618033988749895
+_TONES = ((0.75, 0.95), (0.55, 0.75), (0.95, 0.70), (0.40, 1.0))
+"""(saturation, value) of neighbouring classes."""
+
+
+def by_name(name: str) -> Dataset:
+    """The data set called `name`.
+
+    Raises:
+        AfformerError: There is none; the message lists those that are known.
+    """
+    try:
+        return DATASETS[name.lower()]
+    except KeyError as error:
+        raise AfformerError(f"unknown data set '{name}'; known are {', '.join(DATASETS)}") from error
+
+
+def by_class_count(count: int) -> Dataset | None:
+    """The data set with `count` classes, if there is one."""
+    return next((dataset for dataset in DATASETS.values() if dataset.num_classes == count), None)
+
+
+def generic(count: int) -> Dataset:
+    """A nameless data set of `count` classes with well-spread colours; the ids in its labels are the class ids."""
+    return custom(tuple(f"class {i}" for i in range(count)), tuple(_colour(i) for i in range(count)))
+
+
+def custom(classes: tuple[str, ...], palette: tuple[RGB, ...]) -> Dataset:
+    """A data set of one's own: plain label files whose ids are the class ids, 255 ignored."""
+    return Dataset("custom", "custom data", classes, palette, (LabelFiles("", tuple(range(len(classes)))),))
+
+
+def _colour(index: int) -> RGB:
+    """Steps of the golden angle never come close to an earlier hue; tones tell neighbours apart in grey, too."""
+    saturation, value = _TONES[index % len(_TONES)]
+    red, green, blue = colorsys.hsv_to_rgb(index * _GOLDEN_ANGLE % 1.0, saturation, value)
+    return round(255 * red), round(255 * green), round(255 * blue)

@@ -1,0 +1,139 @@
+"""What a data set is here: class names, colours, and what the numbers in its label files mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from afformer.errors import ImageError
+from afformer.spec import RGB
+
+IGNORE = 255
+"""Train id of a pixel that counts for nothing."""
+
+_UNKNOWN = -1
+_LISTED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelFiles:
+    """One kind of label file that a data set comes with.
+
+    Attributes:
+        suffix: What such a file's name ends with, before its extension; empty where there is no such mark.
+        ids: The id in the file of each class, in the order of the classes.
+        ignored: The ids in the file that stand for no class.
+    """
+
+    suffix: str
+    ids: tuple[int, ...]
+    ignored: tuple[int, ...] = (IGNORE,)
+
+    def train_ids(self, label: npt.NDArray[np.unsignedinteger], where: str = "label") -> npt.NDArray[np.uint8]:
+        """The class of every pixel.
+
+        Args:
+            label: `(H, W)` uint8 or uint16, ids as they are in the file.
+            where: Names the file in errors.
+
+        Returns:
+            `(H, W)` uint8: the class' index, or `IGNORE`.
+
+        Raises:
+            ImageError: The label holds ids that this convention does not know, or there are too many classes.
+        """
+        if len(self.ids) > IGNORE:
+            raise ImageError(f"{where}: labels tell at most {IGNORE} classes apart, but there are {len(self.ids)}")
+        classes: npt.NDArray[np.int16] = _lookup(self.ids, self.ignored)[label]
+        if classes.size and int(classes.min()) == _UNKNOWN:
+            found = np.unique(label[classes == _UNKNOWN]).tolist()
+            raise ImageError(
+                f"{where}: holds {_some(found)}, but expected {_ranges(self.ids)} for {len(self.ids)} classes, or "
+                f"{_ranges(self.ignored)} to ignore; name the data set that the labels belong to"
+            )
+        return classes.astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Names, colours and label conventions of one data set.
+
+    Attributes:
+        name: Short name, as used on the command line.
+        title: Name for people.
+        classes: Class names; the index is the class id.
+        palette: One RGB colour (0..255) a class, as the field draws it; not always unique.
+        labels: The kinds of label files, the preferred one first.
+        image_suffix: What the pictures' names end with before their extension and the labels' names do not.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    palette: tuple[RGB, ...]
+    labels: tuple[LabelFiles, ...]
+    image_suffix: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def train_ids(self, label: npt.NDArray[np.unsignedinteger], path: Path | None = None) -> npt.NDArray[np.uint8]:
+        """The class of every pixel of a label: `(H, W)` uint8 or uint16 -> `(H, W)` uint8, `IGNORE` for none.
+
+        Args:
+            label: Ids as they are in the file.
+            path: The label's file. Its name tells which of the data set's conventions it follows; without it, the
+                first one is taken.
+
+        Raises:
+            ImageError: The label holds ids that the convention does not know.
+        """
+        kind = self.labels[0] if path is None else self.label_files(path)
+        return kind.train_ids(label, "label" if path is None else str(path))
+
+    def label_files(self, path: Path) -> LabelFiles:
+        """The kind of label file that `path` is, by its name.
+
+        Raises:
+            ImageError: The name is of no kind that this data set has.
+        """
+        kind = next((kind for kind in self.labels if path.stem.endswith(kind.suffix)), None)
+        if kind is None:
+            raise ImageError(f"{path}: is no label file of {self.title}; expected a name like {self.label_names()}")
+        return kind
+
+    def label_names(self) -> str:
+        """How label files are named, for people."""
+        return " or ".join(f"NAME{kind.suffix}.png" for kind in self.labels)
+
+
+@functools.lru_cache(maxsize=16)
+def _lookup(ids: tuple[int, ...], ignored: tuple[int, ...]) -> npt.NDArray[np.int16]:
+    """`(65536,)` int16: class of each id, `IGNORE`, or `_UNKNOWN`."""
+    table = np.full(1 << 16, _UNKNOWN, np.int16)
+    table[list(ignored)] = IGNORE
+    table[list(ids)] = np.arange(len(ids))
+    return table
+
+
+def _some(ids: list[int]) -> str:
+    more = len(ids) - _LISTED
+    listed = ", ".join(map(str, ids[:_LISTED])) + (f" and {more} more" if more > 0 else "")
+    return f"{'ids' if len(ids) > 1 else 'the id'} {listed}"
+
+
+def _ranges(ids: tuple[int, ...]) -> str:
+    """`(1, 2, 3, 7)` -> `1..3, 7`."""
+    parts: list[list[int]] = []
+    for value in sorted(ids):
+        if parts and value == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], value]
+        else:
+            parts.append([value])
+    return ", ".join("..".join(map(str, part)) for part in parts)

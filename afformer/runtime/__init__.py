@@ -1,0 +1,48 @@
+"""From model file and picture to class map. Loads its engines when they are used, and never torch or onnx."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from afformer.runtime.backend import Backend as Backend
+    from afformer.runtime.backend import Device as Device
+    from afformer.runtime.postprocess import classmap_from_logits as classmap_from_logits
+    from afformer.runtime.preprocess import ColorOrder as ColorOrder
+    from afformer.runtime.preprocess import Fit as Fit
+    from afformer.runtime.registry import backend_names as backend_names
+    from afformer.runtime.registry import open_backend as open_backend
+    from afformer.runtime.segmenter import Segmenter as Segmenter
+
+_HOMES = {
+    "Backend": "backend",
+    "ColorOrder": "preprocess",
+    "Device": "backend",
+    "Fit": "preprocess",
+    "Segmenter": "segmenter",
+    "backend_names": "registry",
+    "classmap_from_logits": "postprocess",
+    "open_backend": "registry",
+}
+
+__all__ = [
+    "Backend",
+    "ColorOrder",
+    "Device",
+    "Fit",
+    "Segmenter",
+    "backend_names",
+    "classmap_from_logits",
+    "open_backend",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,111 @@
+"""ONNX Runtime as a backend, on the CPU or, when asked, on CUDA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from afformer.errors import BackendError, SpecError
+from afformer.runtime.backend import Array, Backend, Device, TensorInfo, input_tensor, output_tensor
+from afformer.spec import METADATA_KEY, ModelSpec
+
+_PROVIDERS = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}
+_SILENT = 4
+
+
+class OnnxRuntimeBackend(Backend):
+    """A model file of this package's export on ONNX Runtime.
+
+    Args:
+        path: The `.onnx` file.
+        device: Where to run.
+        threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
+
+    Raises:
+        BackendError: The file is missing or no ONNX model, differs from its spec, or the device is not there.
+        SpecError: The model has no spec, or one that cannot be read.
+    """
+
+    def __init__(self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0) -> None:
+        path = Path(path)
+        if threads < 0:
+            raise BackendError(f"threads must be 0 (automatic) or more, got {threads}")
+        provider = _PROVIDERS[device]
+        if provider not in ort.get_available_providers():
+            raise BackendError(f"{device.value} is not available in this ONNX Runtime; {_remedy(device)}")
+        session = _open(path, provider, threads)
+        if session.get_providers()[0] != provider:
+            raise BackendError(f"ONNX Runtime could not start {device.value} and fell back; {_remedy(device)}")
+        self.spec = _read_spec(session, path)
+        _check_tensor(session.get_inputs(), input_tensor(self.spec), path)
+        _check_tensor(session.get_outputs(), output_tensor(self.spec), path)
+        self._session: ort.InferenceSession | None = session
+        count = f"{threads} threads" if threads else "default threads"
+        self.description = f"ONNX Runtime {ort.__version__}, {device.value}, {count}"
+
+    def _run(self, image: Array) -> Array:
+        assert self._session is not None, "run() refuses closed backends"
+        try:
+            output = self._session.run(None, {"image": image})[0]
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            raise BackendError(f"{self.description}: the model failed: {_first_line(error)}") from error
+        return np.asarray(output)
+
+    def _close(self) -> None:
+        self._session = None
+
+
+def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
+    if not path.is_file():
+        raise BackendError(f"{path}: no such model file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _SILENT  # what matters arrives as an exception, once
+    try:
+        return ort.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
+        raise BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}") from error
+
+
+def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise SpecError(
+            f"{path}: has no '{METADATA_KEY}' in its metadata, so its size, classes and normalisation are unknown; "
+            "export it with `afformer-cli export`"
+        )
+    return ModelSpec.from_json(text, where=str(path))
+
+
+def _check_tensor(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:
+    found = [(node.name, tuple(node.shape), node.type) for node in actual]
+    kind = "float" if expected.dtype == np.float32 else expected.dtype.name
+    wanted = (expected.name, expected.shape, f"tensor({kind})")
+    if found != [wanted]:
+        raise BackendError(
+            f"{path}: differs from its own spec: expected the tensor {_named(wanted)}, but the model has "
+            f"{', '.join(map(_named, found))}; export it again"
+        )
+
+
+def _named(tensor: tuple[str, tuple[int | str, ...], str]) -> str:
+    name, shape, kind = tensor
+    return f"{name} {kind[len('tensor(') : -1]}[{', '.join(map(str, shape))}]"
+
+
+def _remedy(device: Device) -> str:
+    if device is Device.CPU:
+        return "reinstall the pip package onnxruntime"
+    return (
+        "install the pip package onnxruntime-gpu in place of onnxruntime, with the CUDA and cuDNN it asks for, "
+        "or choose the device cpu"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

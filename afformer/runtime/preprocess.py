@@ -1,0 +1,138 @@
+"""From a picture to the model's input tensor, as in training: bilinear on the bytes, then normalised."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from afformer.errors import ImageError
+from afformer.runtime.backend import Array, input_tensor
+from afformer.spec import InputKind, ModelSpec
+
+Image = npt.NDArray[np.uint8]
+"""`(H, W, 3)` uint8."""
+
+
+class Fit(enum.Enum):
+    """How a picture is brought to the model's input size."""
+
+    STRETCH = "stretch"
+    """Resized to the input size, whatever its aspect ratio."""
+    PAD = "pad"
+    """Resized inside the input size with its aspect ratio kept, then padded at the right or bottom with the mean."""
+    SLIDE = "slide"
+    """Left at its size and covered by overlapping tiles, whose logits are averaged; padded if smaller than a tile."""
+
+
+class ColorOrder(enum.Enum):
+    """Order of the channels in a picture."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """One picture as the model wants it, and where in the model's answer the picture lies.
+
+    Attributes:
+        tensor: `(3, H, W)` float32 normalised RGB or `(H, W, 3)` uint8 RGB, without a batch axis.
+        image_hw: Size of the original picture, in pixels.
+        covered_hw: Part of the input that the picture covers, from the top left corner, in input pixels.
+        span_y: Rows of the logit grid that the picture covers, in (fractional) cells.
+        span_x: Columns of it.
+    """
+
+    tensor: Array
+    image_hw: tuple[int, int]
+    covered_hw: tuple[int, int]
+    span_y: float
+    span_x: float
+
+
+def prepare(
+    image: Image,
+    spec: ModelSpec,
+    fit: Fit = Fit.STRETCH,
+    color_order: ColorOrder = ColorOrder.RGB,
+    out: Array | None = None,
+) -> Prepared:
+    """Makes the model's input of a whole picture.
+
+    Args:
+        image: `(H, W, 3)` uint8 in `color_order`.
+        spec: The model's.
+        fit: `STRETCH` or `PAD`; the tiles of `SLIDE` are cut by the caller and prepared with `place`.
+        color_order: Order of the picture's channels.
+        out: Where to write the tensor, for instance a row of a batch; a new array if left out.
+
+    Raises:
+        ImageError: Not an `(H, W, 3)` uint8 array.
+    """
+    check_image(image)
+    assert fit is not Fit.SLIDE, "tiles are prepared with place()"
+    (height, width), (grid_h, grid_w) = spec.input_hw, spec.logits_hw
+    covered_h, covered_w = spec.input_hw if fit is Fit.STRETCH else _inside(image.shape, spec.input_hw)
+    resized = np.asarray(cv2.resize(image, (covered_w, covered_h), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return Prepared(
+        tensor=place(resized, spec, color_order, out),
+        image_hw=(image.shape[0], image.shape[1]),
+        covered_hw=(covered_h, covered_w),
+        span_y=covered_h / height * grid_h,
+        span_x=covered_w / width * grid_w,
+    )
+
+
+def place(pixels: Image, spec: ModelSpec, color_order: ColorOrder, out: Array | None = None) -> Array:
+    """Writes pixels into the top left of the model's input, unresized, and the mean around them.
+
+    Args:
+        pixels: `(h, w, 3)` uint8 in `color_order`, at most of the input's size.
+        spec: The model's.
+        color_order: Order of the channels of `pixels`.
+        out: Where to write; a new array if left out.
+
+    Returns:
+        `out`: `(3, H, W)` float32 normalised RGB, or `(H, W, 3)` uint8 RGB.
+    """
+    tensor = input_tensor(spec)
+    if out is None:
+        out = np.empty(tensor.shape[1:], tensor.dtype)
+    height, width, _ = pixels.shape
+    if spec.input is InputKind.UINT8:
+        out[height:], out[:, width:] = np.rint(spec.mean), np.rint(spec.mean)
+        out[:height, :width] = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if color_order is ColorOrder.BGR else pixels
+        return out
+    out[:, height:], out[:, :, width:] = 0, 0
+    planes = cv2.split(pixels)
+    for channel, plane in enumerate(planes if color_order is ColorOrder.RGB else planes[::-1]):
+        mean, std = spec.mean[channel], spec.std[channel]
+        target = out[channel, :height, :width]
+        np.multiply(plane, np.float32(1 / std), out=target, dtype=np.float32)
+        np.subtract(target, np.float32(mean / std), out=target)
+    return out
+
+
+def check_image(image: Array) -> None:
+    """Refuses what is no picture.
+
+    Raises:
+        ImageError: Not an `(H, W, 3)` uint8 array with at least one pixel.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"a picture must be a path or an (H, W, 3) uint8 array, but got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise ImageError(
+            f"a picture must be an (H, W, 3) uint8 array, but got {image.dtype} of shape {image.shape}; "
+            "convert it to three channels of 8 bits, or pass its path"
+        )
+
+
+def _inside(shape: tuple[int, ...], input_hw: tuple[int, int]) -> tuple[int, int]:
+    scale = min(input_hw[0] / shape[0], input_hw[1] / shape[1])
+    height, width = (max(1, round(length * scale)) for length in shape[:2])
+    return min(height, input_hw[0]), min(width, input_hw[1])

@@ -1,0 +1,184 @@
+"""`Segmenter`: from a picture to its class map, with nothing but a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from afformer.errors import BackendError
+from afformer.images import ClassMap, read_image
+from afformer.runtime.backend import Array, Backend, Device, input_tensor
+from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
+from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared, check_image, place, prepare
+from afformer.runtime.registry import open_backend
+from afformer.runtime.tiling import STRIDE, Tiling
+from afformer.spec import ModelSpec, OutputKind
+
+Logits = npt.NDArray[np.float32]
+Source = str | Path | Image
+Item = TypeVar("Item")
+
+
+class Segmenter:
+    """Segments pictures of any size. Holds work buffers, so one segmenter serves one thread.
+
+    Args:
+        model: A model file, or an opened backend (which the caller closes).
+        backend: Name of the backend to open the file with; by its ending if left out.
+        device: Where to run.
+        threads: CPU threads; 0 leaves the choice to the engine.
+        fit: How pictures are brought to the model's input size.
+        color_order: Order of the channels in arrays; pictures read from a path are always right.
+        overlap: Share of a tile that neighbours have in common at least; only for `Fit.SLIDE`.
+
+    Raises:
+        BackendError: The model cannot be opened, or does not go with `fit`.
+        SpecError: The model has no readable spec.
+        ValueError: An overlap outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Backend,
+        *,
+        backend: str | None = None,
+        device: Device | str = Device.CPU,
+        threads: int = 0,
+        fit: Fit = Fit.STRETCH,
+        color_order: ColorOrder = ColorOrder.RGB,
+        overlap: float = 1 / 3,
+    ) -> None:
+        self._owned = not isinstance(model, Backend)
+        self._backend = (
+            model if isinstance(model, Backend) else open_backend(model, backend, device=device, threads=threads)
+        )
+        self._fit = fit
+        self._color_order = color_order
+        self._overlap = overlap
+        if fit is Fit.SLIDE:
+            self._require_logits("sliding windows average logits")
+            Tiling.over(self.spec.input_hw, self.spec.input_hw, overlap)  # refuses a bad overlap now, not at a picture
+        _, shape, dtype = input_tensor(self.spec)
+        self._feed: Array = np.empty(shape, dtype)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model says of itself."""
+        return self._backend.spec
+
+    @property
+    def backend(self) -> Backend:
+        """The engine behind it."""
+        return self._backend
+
+    def __call__(self, image: Source) -> ClassMap:
+        """Segments one picture.
+
+        Args:
+            image: A path, or an `(H, W, 3)` uint8 array in `color_order`.
+
+        Returns:
+            `(H, W)` class ids at the picture's own size: uint8, or int32 above 256 classes.
+
+        Raises:
+            ImageError: The file cannot be read, or the array is no such picture.
+            BackendError: The engine failed.
+        """
+        return self.segment_batch([image])[0]
+
+    def segment_batch(self, images: Sequence[Source]) -> list[ClassMap]:
+        """Segments several pictures, of any sizes, as many at a time as the model's batch holds."""
+        if self._fit is Fit.SLIDE:
+            return [self._slide_classmap(*self._load(image)) for image in images]
+        return [self._classmap(answer, prepared) for prepared, answer in self._answers(images)]
+
+    def logits(self, image: Source) -> Logits:
+        """The model's logits for one picture.
+
+        Returns:
+            `(C, h, w)` float32. `STRETCH` and `PAD`: the model's whole grid, padding included. `SLIDE`: the averaged
+            grid of all tiles, one cell for 8x8 pixels of the picture, which may stick out at the right and bottom.
+
+        Raises:
+            BackendError: The model answers with class maps.
+            ImageError: The file cannot be read, or the array is no such picture.
+        """
+        self._require_logits("its logits were asked for")
+        if self._fit is Fit.SLIDE:
+            return self._slide(*self._load(image))
+        _, answer = next(self._answers([image]))
+        return np.array(answer, np.float32)
+
+    def close(self) -> None:
+        """Frees the engine, unless it was passed in."""
+        if self._owned:
+            self._backend.close()
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _require_logits(self, reason: str) -> None:
+        if self.spec.output is not OutputKind.LOGITS:
+            raise BackendError(f"the model's output is a class map, but {reason}; export it with `--output logits`")
+
+    def _load(self, image: Source) -> tuple[Image, ColorOrder]:
+        if isinstance(image, (str, Path)):
+            return read_image(Path(image)), ColorOrder.RGB
+        check_image(image)
+        return image, self._color_order
+
+    def _answers(self, images: Sequence[Source]) -> Iterator[tuple[Prepared, Array]]:
+        """Each picture with its part of the model's answer, valid until the next one is asked for."""
+        for group in _groups(images, self.spec.batch):
+            loaded = [self._load(image) for image in group]
+            prepared = [
+                prepare(pixels, self.spec, self._fit, order, out=self._feed[i])
+                for i, (pixels, order) in enumerate(loaded)
+            ]
+            yield from zip(prepared, self._run(len(group)), strict=True)
+
+    def _run(self, filled: int) -> Array:
+        """The answers to the first rows of the feed; the rows behind repeat the first, as the batch is fixed."""
+        self._feed[filled:] = self._feed[0]
+        return self._backend.run(self._feed)[:filled]
+
+    def _classmap(self, answer: Array, prepared: Prepared) -> ClassMap:
+        if self.spec.output is OutputKind.LOGITS:
+            logits = np.asarray(answer, np.float32)
+            return classmap_from_logits(logits, prepared.image_hw, (prepared.span_y, prepared.span_x))
+        height, width = prepared.covered_hw
+        return resize_classmap(answer[:height, :width], prepared.image_hw)
+
+    def _slide_classmap(self, image: Image, order: ColorOrder) -> ClassMap:
+        height, width = image.shape[:2]
+        return classmap_from_logits(self._slide(image, order), (height, width), (height / STRIDE, width / STRIDE))
+
+    def _slide(self, image: Image, order: ColorOrder) -> Logits:
+        """`(C, h, w)` averaged logits of all tiles on their common grid."""
+        height, width = self.spec.input_hw
+        tiling = Tiling.over((image.shape[0], image.shape[1]), self.spec.input_hw, self._overlap)
+        total = np.zeros((self.spec.num_classes, *tiling.grid_hw), np.float32)
+        count = np.zeros(tiling.grid_hw, np.float32)
+        for group in _groups(list(tiling), self.spec.batch):
+            for i, tile in enumerate(group):
+                place(image[tile.y : tile.y + height, tile.x : tile.x + width], self.spec, order, out=self._feed[i])
+            for tile, answer in zip(group, self._run(len(group)), strict=True):
+                rows, cols = tiling.cells(tile)
+                total[:, rows, cols] += answer
+                count[rows, cols] += 1
+        total /= count
+        return total
+
+
+def _groups(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[1] / ".." / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Official checkpoints and data that are too large or not free enough for the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder with official checkpoints and data is not beside the repository")
+    return SHARED

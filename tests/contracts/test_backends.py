@@ -1,0 +1,149 @@
+"""What every backend must do, whichever engine is behind it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afformer.errors import AfformerError, BackendError
+from afformer.runtime.backend import Array, Backend, input_tensor, output_tensor
+from afformer.runtime.fake import FakeBackend
+from afformer.runtime.registry import open_backend
+from afformer.spec import InputKind, ModelSpec
+from tests.runtime.tiny_models import variants, write_tiny_onnx
+
+SHARED = Path(__file__).parents[2] / ".." / "shared"
+
+Opener = Callable[[Path], Backend]
+
+
+def _onnx(spec: ModelSpec) -> Opener:
+    return lambda folder: open_backend(write_tiny_onnx(folder / "tiny.onnx", spec))
+
+
+def _fake(spec: ModelSpec) -> Opener:
+    return lambda _folder: FakeBackend(spec)
+
+
+def _pytorch(_folder: Path) -> Backend:
+    if importlib.util.find_spec("afformer.runtime.pytorch") is None:
+        pytest.skip("there is no PyTorch backend")
+    pytest.importorskip("torch")
+    checkpoint = SHARED / "golden" / "tiny_ade20k_128x128.pth"
+    if not checkpoint.exists():
+        pytest.skip("needs the shared golden checkpoints")
+    return open_backend(checkpoint)
+
+
+OPENERS: dict[str, Opener] = {
+    **{f"onnxruntime, {name}": _onnx(spec) for name, spec in variants().items()},
+    **{f"fake, {name}": _fake(spec) for name, spec in variants().items()},
+    "pytorch": _pytorch,
+}
+
+
+@pytest.fixture(params=OPENERS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    with OPENERS[request.param](tmp_path) as opened:
+        yield opened
+
+
+def _feed(backend: Backend, seed: int = 0) -> Array:
+    _, shape, dtype = input_tensor(backend.spec)
+    random = np.random.default_rng(seed)
+    if backend.spec.input is InputKind.UINT8:
+        return random.integers(0, 256, shape).astype(dtype)
+    return random.normal(size=shape).astype(dtype)
+
+
+def test_the_answer_has_the_shape_and_type_of_the_spec(backend: Backend) -> None:
+    answer = backend.run(_feed(backend))
+    _, shape, dtype = output_tensor(backend.spec)
+    assert answer.shape == shape
+    assert answer.dtype == dtype
+
+
+def test_the_same_picture_gives_the_same_answer_again(backend: Backend) -> None:
+    first = backend.run(_feed(backend)).copy()
+    backend.run(_feed(backend, seed=1))
+    np.testing.assert_array_equal(backend.run(_feed(backend)), first)
+
+
+def test_different_pictures_give_different_answers(backend: Backend) -> None:
+    feed = _feed(backend)
+    dark, bright = (np.full_like(feed, value) for value in ((0, 255) if feed.dtype == np.uint8 else (-2, 2)))
+    assert (backend.run(dark).copy() != backend.run(bright)).any()
+
+
+@pytest.mark.parametrize("backend", [name for name in OPENERS if "batch" in name], indirect=True)
+def test_rows_of_a_batch_do_not_influence_each_other(backend: Backend) -> None:
+    feed = _feed(backend)
+    first = backend.run(feed).copy()
+    np.testing.assert_allclose(backend.run(feed[::-1]), first[::-1], atol=1e-5)
+
+
+def test_a_feed_that_is_not_contiguous_in_memory_is_read_right(backend: Backend) -> None:
+    feed = _feed(backend)
+    mirrored = np.ascontiguousarray(feed[..., ::-1])[..., ::-1]
+    np.testing.assert_array_equal(backend.run(mirrored).copy(), backend.run(feed))
+
+
+def test_the_feed_is_left_as_it_was(backend: Backend) -> None:
+    feed = _feed(backend)
+    before = feed.copy()
+    backend.run(feed)
+    np.testing.assert_array_equal(feed, before)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda feed: feed.astype(np.float64),
+        lambda feed: feed[0],
+        lambda feed: feed[:, :-1],
+        lambda feed: np.concatenate([feed, feed]),
+    ],
+    ids=["type", "no batch axis", "too small", "too many"],
+)
+def test_a_feed_that_does_not_fit_is_refused_in_one_line(backend: Backend, spoil: Callable[[Array], Array]) -> None:
+    with pytest.raises(BackendError, match=r"must be .* of shape .*, but got") as caught:
+        backend.run(spoil(_feed(backend)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_closed_backend_refuses_to_run_and_may_be_closed_again(backend: Backend) -> None:
+    backend.close()
+    backend.close()
+    with pytest.raises(BackendError, match="closed"):
+        backend.run(_feed(backend))
+
+
+def test_leaving_the_with_block_closes(backend: Backend) -> None:
+    with backend:
+        backend.run(_feed(backend))
+    with pytest.raises(BackendError, match="closed"):
+        backend.run(_feed(backend))
+
+
+def test_it_describes_itself_in_one_line(backend: Backend) -> None:
+    assert backend.description
+    assert "\n" not in backend.description
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pth"])
+@pytest.mark.parametrize("content", [None, b"", b"no model at all" * 50], ids=["missing", "empty", "garbage"])
+def test_a_file_that_is_no_model_is_refused_in_one_line_that_names_it(
+    tmp_path: Path, suffix: str, content: bytes | None
+) -> None:
+    if suffix == ".pth" and importlib.util.find_spec("afformer.runtime.pytorch") is None:
+        pytest.skip("there is no PyTorch backend")
+    path = tmp_path / f"broken{suffix}"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AfformerError, match=f"broken{suffix}") as caught:
+        open_backend(path)
+    assert "\n" not in str(caught.value)

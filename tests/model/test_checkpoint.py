@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import collections
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from afformer import assets
+from afformer.errors import CheckpointError, OutputError
+from afformer.model.checkpoint import load_checkpoint, save_checkpoint
+from afformer.model.network import VARIANTS, AFFormerConfig
+from tests.support import official_state, random_network
+
+NETWORK = random_network()
+OFFICIAL = official_state(NETWORK)
+META = {"mmseg_version": "0.21.1", "epoch": 1, "iter": 160000}
+
+
+def saved(path: Path, content: Any) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def assert_same_network(path: Path) -> None:
+    network = load_checkpoint(path).build()
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(network(image), NETWORK(image))
+
+
+class MessageHub:
+    """Stands for what mmengine stores beside the tensors."""
+
+    def __init__(self) -> None:
+        self.log = collections.OrderedDict(loss=np.float64(0.5))
+        self.history = [1, 2, 3]
+
+
+class Bomb:
+    """Runs code when it is unpickled by an ordinary loader."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_official_file_gives_the_network_it_was_saved_from(tmp_path: Path) -> None:
+    assert_same_network(saved(tmp_path / "a.pth", {"meta": META, "state_dict": OFFICIAL, "optimizer": {"state": {}}}))
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s}])
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod."])
+def test_plain_and_wrapped_state_dicts_load_with_any_wrapper_prefix(tmp_path: Path, wrap: Any, prefix: str) -> None:
+    assert_same_network(saved(tmp_path / "a.pth", wrap({prefix + name: t for name, t in OFFICIAL.items()})))
+
+
+def test_mmengine_file_loads_without_running_what_its_objects_name(tmp_path: Path) -> None:
+    content = {
+        "meta": {"dataset_meta": {"CLASSES": ("a", "b", "c", "d", "e"), "PALETTE": [[i, i, i] for i in range(5)]}},
+        "message_hub": MessageHub(),
+        "param_schedulers": [{"last": np.float64(1.0)}],
+        "state_dict": OFFICIAL,
+    }
+    path = saved(tmp_path / "a.pth", content)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=True)
+    assert_same_network(path)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.classes == ("a", "b", "c", "d", "e")
+    assert checkpoint.palette == tuple((i, i, i) for i in range(5))
+
+
+def test_old_torch_format_and_half_precision_load(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save(OFFICIAL, path, _use_new_zipfile_serialization=False)
+    assert_same_network(path)
+    half = load_checkpoint(
+        saved(tmp_path / "h.pth", {k: v.half() if v.is_floating_point() else v for k, v in OFFICIAL.items()})
+    )
+    assert all(tensor.dtype == torch.float32 for tensor in half.state.values())
+
+
+def test_safetensors_with_official_names_load(tmp_path: Path) -> None:
+    save_file({k: v.clone().contiguous() for k, v in OFFICIAL.items()}, tmp_path / "a.safetensors")
+    assert_same_network(tmp_path / "a.safetensors")
+
+
+def test_own_format_carries_names_and_colours_and_halves_the_size(tmp_path: Path) -> None:
+    classes, palette = tuple("abcde"), tuple((i, 2 * i, 3 * i) for i in range(5))
+    save_checkpoint(tmp_path / "own.safetensors", NETWORK, classes, palette)
+    loaded = load_checkpoint(tmp_path / "own.safetensors")
+    assert (loaded.classes, loaded.palette) == (classes, palette)
+    for name, tensor in NETWORK.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(loaded.state[name], tensor, rtol=1e-3, atol=1e-6)
+    assert (tmp_path / "own.safetensors").stat().st_size < 2.2e6 * 2.2
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(num_classes=st.integers(1, 200))
+def test_variant_and_class_count_are_read_from_the_tensors(tmp_path: Path, variant: str, num_classes: int) -> None:
+    path = saved(tmp_path / "a.pth", official_state(random_network(VARIANTS[variant], num_classes)))
+    checkpoint = load_checkpoint(path)
+    assert (checkpoint.config.name, checkpoint.num_classes) == (variant, num_classes)
+
+
+def test_missing_unexpected_and_misshapen_keys_are_all_listed(tmp_path: Path) -> None:
+    state = dict(OFFICIAL)
+    del state["backbone.stem.1.conv.weight"]
+    state["decode_head.squeeze.gn.bias"] = torch.zeros(7)
+    with pytest.raises(
+        CheckpointError, match=r"1 missing key: stem\.1\.conv\.weight; 1 wrong shape: head\.norm\.bias \(7,\)"
+    ):
+        load_checkpoint(saved(tmp_path / "a.pth", state))
+    with pytest.raises(CheckpointError, match=r"1 unexpected key: backbone\.stem\.9\.extra"):
+        load_checkpoint(saved(tmp_path / "b.pth", {**OFFICIAL, "backbone.stem.9.extra": torch.zeros(1)}))
+
+
+def test_tensors_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    broken = OFFICIAL["decode_head.conv_seg.bias"].clone()
+    broken[0] = float("nan")
+    with pytest.raises(CheckpointError, match=r"not-finite tensor: head\.classify\.bias"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, "decode_head.conv_seg.bias": broken}))
+
+
+def test_copies_of_a_shared_tensor_that_differ_are_refused(tmp_path: Path) -> None:
+    name = "backbone.mhca_stages.1.mhca_blks.0.MHCA_layers.0.cpe.proj.bias"
+    with pytest.raises(CheckpointError, match="differs from the other copies"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, name: OFFICIAL[name] + 1}))
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_backbone_without_head_says_so(tmp_path: Path, prefix: str) -> None:
+    backbone = {prefix + k.removeprefix("backbone."): v for k, v in OFFICIAL.items() if k.startswith("backbone.")}
+    with pytest.raises(CheckpointError, match=r"only the backbone \(ImageNet"):
+        load_checkpoint(saved(tmp_path / "a.pth", backbone))
+
+
+def test_another_architecture_is_named_as_such(tmp_path: Path) -> None:
+    state = {f"layer{i}.conv.weight": torch.zeros(2) for i in range(30)}
+    with pytest.raises(CheckpointError, match="not an AFFormer checkpoint"):
+        load_checkpoint(saved(tmp_path / "a.pth", state))
+
+
+def test_unknown_widths_list_the_known_variants(tmp_path: Path) -> None:
+    config = AFFormerConfig("odd", (32, 64, 160, 224), (1, 2, 4, 2))
+    with pytest.raises(CheckpointError, match=r"no known variant \(tiny: \(32, 64, 160, 216\)"):
+        load_checkpoint(saved(tmp_path / "a.pth", official_state(random_network(config))))
+
+
+@pytest.mark.parametrize("place", ["meta", "whole file", "plain pickle", "old format"])
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, place: str) -> None:
+    marker, path = tmp_path / "exploded", tmp_path / "a.pth"
+    if place == "meta":
+        assert_same_network(saved(path, {"meta": {"bomb": Bomb(marker)}, "state_dict": OFFICIAL}))
+    else:
+        if place == "whole file":
+            torch.save(Bomb(marker), path)
+        elif place == "old format":
+            torch.save(Bomb(marker), path, _use_new_zipfile_serialization=False)
+        else:
+            path.write_bytes(pickle.dumps({"state_dict": Bomb(marker)}))
+        with pytest.raises(CheckpointError):
+            load_checkpoint(path)
+    assert not marker.exists()
+    pickle.loads(pickle.dumps(Bomb(marker)))  # the bomb is a real one
+    assert marker.exists()
+
+
+def test_compressed_archive_is_refused_before_it_grows(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pth", OFFICIAL)
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry) + bytes(10_000_000 if "data/0" in entry.filename else 0))
+    with pytest.raises(CheckpointError, match="compressed archive"):
+        load_checkpoint(tmp_path / "b.pth")
+
+
+@pytest.mark.parametrize("kept", [0, 10, 5_000, 500_000])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_truncated_files_are_refused_with_one_line(tmp_path: Path, kept: int, suffix: str) -> None:
+    whole = assets.CHECKPOINT if suffix == ".safetensors" else saved(tmp_path / "whole.pth", OFFICIAL)
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(whole.read_bytes()[:kept])
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [[1, 2, 3], {"state_dict": {}}, "text", None, {"epoch": 3}])
+def test_files_without_tensors_are_refused(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(CheckpointError, match="holds no tensors by name"):
+        load_checkpoint(saved(tmp_path / "a.pth", content))
+
+
+def test_missing_file_and_folder_are_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.pth", tmp_path):
+        with pytest.raises(CheckpointError, match="no such checkpoint file"):
+            load_checkpoint(path)
+
+
+def test_classes_come_from_the_named_data_set_then_the_file_then_the_class_count(tmp_path: Path) -> None:
+    eleven = official_state(random_network(num_classes=11))
+    own = {"meta": {"CLASSES": tuple("abcdefghijk"), "PALETTE": [[i, 0, 0] for i in range(11)]}, "state_dict": eleven}
+    named = load_checkpoint(saved(tmp_path / "named.pth", own))
+    plain = load_checkpoint(saved(tmp_path / "plain.pth", eleven))
+    assert named.spec((64, 64)).classes == tuple("abcdefghijk")
+    assert named.spec((64, 64)).dataset == "custom"
+    assert named.spec((64, 64), "camvid").classes[0] == "Sky"
+    assert plain.spec((64, 64)).dataset == "camvid"
+    assert load_checkpoint(saved(tmp_path / "five.pth", OFFICIAL)).spec((64, 64)).classes[4] == "class 4"
+    with pytest.raises(CheckpointError, match="cityscapes has 19 classes, but the checkpoint has 11"):
+        plain.spec((64, 64), "cityscapes")
+
+
+def test_saving_where_nothing_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_checkpoint(tmp_path / "no" / "a.safetensors", NETWORK, tuple("abcde"), ((0, 0, 0),) * 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["tiny_ade20k_128x128", "base_cityscapes_128x256"])
+def test_official_checkpoints_load_with_the_classes_of_their_data_set(shared: Path, name: str) -> None:
+    checkpoint = load_checkpoint(shared / "golden" / f"{name}.pth")
+    assert name == f"{checkpoint.config.name}_{checkpoint.spec((64, 64)).dataset}_{name.rsplit('_', maxsplit=1)[-1]}"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afformer.errors import ImageError
+from afformer.runtime.backend import input_tensor
+from afformer.runtime.preprocess import ColorOrder, Fit, Image, place, prepare
+from afformer.spec import InputKind, ModelSpec
+from tests.runtime.tiny_models import SPEC
+
+BYTES = dataclasses.replace(SPEC, input=InputKind.UINT8)
+SIZES = st.integers(1, 300)
+
+
+def _picture(height: int, width: int, seed: int = 0) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _as_in_training(picture: Image) -> npt.NDArray[np.float64]:
+    """Resize the bytes, then normalise, in float64."""
+    height, width = SPEC.input_hw
+    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float64)
+    return ((resized - SPEC.mean) / SPEC.std).transpose(2, 0, 1)
+
+
+def test_stretch_is_what_training_does() -> None:
+    picture = _picture(123, 77)
+    prepared = prepare(picture, SPEC)
+    assert prepared.tensor.dtype == np.float32
+    np.testing.assert_allclose(prepared.tensor, _as_in_training(picture), atol=1e-6)
+
+
+def test_models_that_take_bytes_get_the_resized_rgb_bytes() -> None:
+    picture = _picture(123, 77)
+    expected = cv2.resize(picture, (96, 64), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(prepare(picture, BYTES).tensor, expected)
+
+
+@pytest.mark.parametrize("fit", [Fit.STRETCH, Fit.PAD])
+@pytest.mark.parametrize("spec", [SPEC, BYTES], ids=["float", "bytes"])
+def test_a_bgr_array_gives_the_same_tensor(fit: Fit, spec: ModelSpec) -> None:
+    picture = _picture(50, 120)
+    expected = prepare(picture, spec, fit).tensor
+    swapped = prepare(np.ascontiguousarray(picture[:, :, ::-1]), spec, fit, ColorOrder.BGR).tensor
+    np.testing.assert_array_equal(swapped, expected)
+    view = prepare(picture[:, :, ::-1], spec, fit, ColorOrder.BGR).tensor
+    np.testing.assert_array_equal(view, expected)
+
+
+def test_pad_keeps_the_aspect_ratio_and_puts_the_mean_beside_the_picture() -> None:
+    prepared = prepare(_picture(100, 100), SPEC, Fit.PAD)
+    assert prepared.covered_hw == (64, 64)
+    assert (prepared.span_y, prepared.span_x) == (8, 8)
+    assert np.all(prepared.tensor[:, :, 64:] == 0)
+    assert np.abs(prepared.tensor[:, :, :64]).mean() > 0.5
+
+
+def test_pad_of_bytes_is_the_rounded_mean() -> None:
+    tensor = prepare(_picture(10, 96), BYTES, Fit.PAD).tensor
+    assert np.all(tensor[10:] == (124, 116, 104))
+
+
+def test_pad_and_stretch_agree_where_the_aspect_ratio_fits() -> None:
+    picture = _picture(32, 48)
+    stretched, padded = prepare(picture, SPEC), prepare(picture, SPEC, Fit.PAD)
+    np.testing.assert_array_equal(stretched.tensor, padded.tensor)
+    assert stretched.covered_hw == padded.covered_hw == (64, 96)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIZES, SIZES, st.sampled_from([Fit.STRETCH, Fit.PAD]), st.sampled_from([SPEC, BYTES]))
+def test_every_size_of_picture_fills_the_whole_tensor(height: int, width: int, fit: Fit, spec: ModelSpec) -> None:
+    _, shape, dtype = input_tensor(spec)
+    out = np.full(shape[1:], 77 if spec is BYTES else np.nan, dtype)
+    prepared = prepare(np.full((height, width, 3), 200, np.uint8), spec, fit, out=out)
+    assert prepared.tensor is out
+    assert prepared.image_hw == (height, width)
+    assert np.all(out != 77) if spec is BYTES else not np.isnan(out).any()
+    covered_h, covered_w = prepared.covered_hw
+    assert 1 <= covered_h <= 64
+    assert 1 <= covered_w <= 96
+    assert fit is Fit.STRETCH or covered_h == 64 or covered_w == 96
+    assert prepared.span_y == pytest.approx(covered_h / 8)
+    assert prepared.span_x == pytest.approx(covered_w / 8)
+
+
+def test_one_pixel_is_enough() -> None:
+    tensor = prepare(np.array([[[255, 0, 0]]], np.uint8), SPEC).tensor
+    red, green, blue = ((value - mean) / std for value, mean, std in zip((255, 0, 0), SPEC.mean, SPEC.std, strict=True))
+    np.testing.assert_allclose(tensor[:, 0, 0], (red, green, blue), rtol=1e-5)
+    assert np.all(tensor == tensor[:, :1, :1])
+
+
+def test_placed_pixels_keep_their_values() -> None:
+    picture = _picture(20, 96)
+    np.testing.assert_array_equal(place(picture, BYTES, ColorOrder.RGB)[:20], picture)
+
+
+def test_an_odd_input_size_spans_the_whole_logit_grid() -> None:
+    odd = dataclasses.replace(SPEC, input_hw=(67, 85))
+    prepared = prepare(_picture(30, 30), odd)
+    assert (prepared.span_y, prepared.span_x) == (9, 11)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 3), np.uint16),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        [[1, 2, 3]],
+    ],
+    ids=["grey", "RGBA", "float", "16 bits", "empty", "batch", "list"],
+)
+def test_what_is_no_picture_is_refused_in_one_line(picture: Image) -> None:
+    with pytest.raises(ImageError, match=r"must be .*\(H, W, 3\) uint8 array") as caught:
+        prepare(picture, SPEC)
+    assert "\n" not in str(caught.value)
