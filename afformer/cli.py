@@ -146,6 +146,7 @@ def export(checkpoint: Path, out: Path, as_json: bool, verify_images: Path | Non
 )
 @click.option("--legend", is_flag=True, help="Put a legend beside overlays.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
+@click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
 @engine_options
 @json_option
 def infer(
@@ -164,6 +165,7 @@ def infer(
         outputs=chosen,
         legend=options["legend"],
         opacity=options["opacity"],
+        outlines=options["outlines"],
         progress=progress_bar,
     )
     if as_json:

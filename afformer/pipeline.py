@@ -96,6 +96,7 @@ def segment_pictures(
     outputs: Iterable[Output] = (Output.OVERLAY, Output.MASK),
     legend: bool = False,
     opacity: float = 0.5,
+    outlines: bool = True,
     progress: Progress = silent,
 ) -> Inference:
     """Segments pictures and writes the results into a folder. One that cannot be read is reported and left out.
@@ -106,7 +107,7 @@ def segment_pictures(
     pictures = open_source(source)
     with engine.open(model) as backend:
         segmenter = Segmenter(backend, fit=engine.fit)
-        renderer = Renderer(backend.spec.classes, backend.spec.palette, opacity)
+        renderer = Renderer(backend.spec.classes, backend.spec.palette, opacity, outlines)
         sink = FolderSink(folder, renderer, outputs, legend=legend, protected=pictures.paths)
         return _segment_all(pictures, segmenter, sink, progress)
 
