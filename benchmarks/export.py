@@ -52,7 +52,9 @@ def main() -> None:
     for path, median in zip(paths, medians, strict=True):
         nodes = collections.Counter(node.op_type for node in onnx.load(path).graph.node)
         megabytes = path.stat().st_size / 1e6
-        print(f"{median * 1e3:7.1f} ms  {median / medians[0]:5.3f}  {nodes.total():5} nodes  {megabytes:5.1f} MB  {path}")
+        print(
+            f"{median * 1e3:7.1f} ms  {median / medians[0]:5.3f}  {nodes.total():5} nodes  {megabytes:5.1f} MB  {path}"
+        )
 
 
 if __name__ == "__main__":
