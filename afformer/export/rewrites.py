@@ -22,14 +22,10 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
     with the norm's weight g, bias t, running mean m and running variance s, all per output channel.
     """
-    assert norm.running_var is not None and norm.running_mean is not None, "the reference tracks statistics"
-    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    bias = _bias(conv)
-    return _conv_like(
-        conv,
-        conv.weight.double() * scale[:, None, None, None],
-        scale * (bias - norm.running_mean.double()) + norm.bias.double(),
-    )
+    mean, variance = (buffer.double() for buffer in (norm.running_mean, norm.running_var) if buffer is not None)
+    scale = norm.weight.double() / torch.sqrt(variance + norm.eps)
+    bias = scale * (_bias(conv) - mean) + norm.bias.double()
+    return _conv_like(conv, conv.weight.double() * scale[:, None, None, None], bias)
 
 
 def divide_input(conv: nn.Conv2d, divisor: tuple[float, ...]) -> nn.Conv2d:
