@@ -206,7 +206,11 @@ def compare(
 
 
 def _by_name(confusion: ConfusionMatrix, classes: Sequence[str]) -> dict[str, float]:
-    return dict(zip(classes, confusion.per_class_iou.tolist(), strict=True))
+    """IoU by name; a name that classes share gets a number."""
+    named: dict[str, float] = {}
+    for index, (name, iou) in enumerate(zip(classes, confusion.per_class_iou.tolist(), strict=True)):
+        named[name if name not in named else f"{name} ({index})"] = iou
+    return named
 
 
 def _size(pixels: ClassMap) -> str:

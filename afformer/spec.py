@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import math
 from typing import Any
 
 from afformer.errors import SpecError
@@ -88,16 +89,21 @@ class ModelSpec:
             raise SpecError(f"model spec: {problem}")
 
     def _problem(self) -> str | None:
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, (*self.mean, *self.std))):
+            return "mean and std must have three finite values each"
+        if min(self.std) <= 0:
+            return "std must be above 0"
+        if min(self.input_hw) < 1 or self.batch < 1:
+            return f"input size and batch must be positive, got {self.input_hw} and {self.batch}"
+        return self._label_problem()
+
+    def _label_problem(self) -> str | None:
         if len(self.palette) != len(self.classes):
             return f"palette must have one colour a class ({len(self.classes)}), got {len(self.palette)}"
         if not self.classes:
             return "there must be at least one class"
-        if min(self.input_hw) < 1 or self.batch < 1:
-            return f"input size and batch must be positive, got {self.input_hw} and {self.batch}"
         if any(len(colour) != 3 or not all(0 <= v <= 255 for v in colour) for colour in self.palette):
             return "palette colours must be three integers from 0 to 255"
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            return "mean and std must have three values each, std above 0"
         return None
 
     @property
@@ -113,13 +119,7 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """The spec as one JSON object, its format's version first."""
-        fields = {
-            "spec_version": SPEC_VERSION,
-            **dataclasses.asdict(self),
-            "layout": "NCHW" if self.input is InputKind.FLOAT32 else "NHWC",
-            "color_order": "RGB",
-            "stride": 8,
-        }
+        fields = {"spec_version": SPEC_VERSION, **dataclasses.asdict(self), **_implied(self.input)}
         return json.dumps({k: v.value if isinstance(v, enum.Enum) else v for k, v in fields.items()})
 
     @classmethod
@@ -134,7 +134,7 @@ class ModelSpec:
             version = fields["spec_version"]
             if version == SPEC_VERSION:
                 return cls(**_parsed(fields))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise SpecError(f"{where}: its spec cannot be read ({error!r}); export the model again") from error
         raise SpecError(
             f"{where}: spec format {version}, but this version reads format {SPEC_VERSION}; "
@@ -142,7 +142,15 @@ class ModelSpec:
         )
 
 
+def _implied(kind: InputKind) -> dict[str, Any]:
+    """What follows from the rest, written for readers that are not this package."""
+    return {"layout": "NCHW" if kind is InputKind.FLOAT32 else "NHWC", "color_order": "RGB", "stride": 8}
+
+
 def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
+    for name, value in _implied(InputKind(fields["input"])).items():
+        if fields[name] != value:
+            raise ValueError(f"{name} is {fields[name]!r}, only {value!r} is known")
     return {
         "variant": str(fields["variant"]),
         "input_hw": (int(fields["input_hw"][0]), int(fields["input_hw"][1])),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from afformer import __version__
 from afformer.errors import ExportError
-from afformer.spec import METADATA_KEY, InputKind, ModelSpec, OutputKind
+from afformer.spec import METADATA_KEY, ModelSpec, OutputKind
 
 OPSET = 20
 """The newest operator set that TensorRT 10.3, OpenVINO and ONNX Runtime all read; 20 brings Gelu."""
@@ -84,14 +84,6 @@ def stamp(model: onnx.ModelProto, spec: ModelSpec) -> None:
 def tool_versions() -> dict[str, str]:
     """Versions of what makes the graph."""
     return {"afformer": __version__, **{name: metadata.version(name) for name in _TOOLS}}
-
-
-def input_of(spec: ModelSpec) -> str:
-    """The input tensor in words."""
-    height, width = spec.input_hw
-    if spec.input is InputKind.UINT8:
-        return f"{INPUT_NAME}: uint8 ({spec.batch}, {height}, {width}, 3), RGB bytes"
-    return f"{INPUT_NAME}: float32 ({spec.batch}, 3, {height}, {width}), normalised RGB"
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:

@@ -103,6 +103,8 @@ def export_onnx(
         OutputError: The file cannot be written.
     """
     start = time.perf_counter()
+    if output.suffix.lower() != ".onnx":
+        raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
     check_writable(output)
     loaded = load_checkpoint(checkpoint)
     network = loaded.build()

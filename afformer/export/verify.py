@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -100,9 +101,11 @@ def verify(run: Runner, network: AFFormer, spec: ModelSpec, pictures: Sequence[n
 def _judge(result: Verification, tolerance: Tolerance) -> None:
     far = result.max_relative is not None and not result.max_relative <= tolerance.max_relative
     if far or not result.pixel_agreement >= tolerance.min_agreement:
+        lost = result.max_abs is not None and not math.isfinite(result.max_abs)
         raise ExportError(
             f"the exported model differs from PyTorch: {result.summary()}; expected a relative difference of at most "
             f"{tolerance.max_relative:g} and at least {tolerance.min_agreement:.2%} of pixels; nothing was written"
+            + ("; this network leaves the range of float16, export it with --precision fp32" if lost else "")
         )
 
 

@@ -2,7 +2,8 @@
 
 A `.pth` file is a pickle, and a pickle can name any function to be called while it is read. Ours resolves the few
 names that tensors need and puts an inert placeholder in the place of every other one: nothing else is looked up or
-called, and files with objects beyond tensors (mmengine's message hub, numpy scalars) still give their tensors.
+called, and files with objects beyond tensors (mmengine's message hub, numpy scalars) still give their tensors. A file
+made for it can still waste time or memory; load files from strangers in a process that may be killed.
 """
 
 from __future__ import annotations
@@ -19,20 +20,15 @@ from safetensors import SafetensorError, safe_open
 
 from afformer.errors import CheckpointError
 
-_TENSOR_NAMES = {
-    ("collections", "OrderedDict"),
-    ("torch._utils", "_rebuild_tensor"),
-    ("torch._utils", "_rebuild_tensor_v2"),
-    ("torch._utils", "_rebuild_parameter"),
-    ("torch", "Size"),
-    ("torch", "device"),
-    *(("torch", str(dtype).removeprefix("torch.")) for dtype in (torch.float16, torch.bfloat16, torch.float32)),
-    *(("torch", f"{kind}Storage") for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int", "Bool", "Byte")),
-}
+_REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
+_CONTAINERS = {("collections", "OrderedDict"), ("collections", "defaultdict"), ("torch", "Size"), ("torch", "device")}
 
 
 class Placeholder:
     """Stands for an object of a class that was not looked up; takes whatever its pickle does to it."""
+
+    dtype = torch.uint8
+    """What PyTorch asks of a storage of a type that it does not know: bytes."""
 
     def __new__(cls, *_args: object, **_kwargs: object) -> Placeholder:  # noqa: D102
         return super().__new__(cls)
@@ -53,11 +49,28 @@ class Placeholder:
         """What a list's pickle calls."""
 
 
+class Rebuilder:
+    """Calls one of PyTorch's functions that make tensors, and keeps the pickle's hands off the function itself."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *args: object) -> object:  # noqa: D102
+        return getattr(torch._utils, self._name)(*args)
+
+    def __setstate__(self, _state: object) -> None:
+        raise pickle.UnpicklingError(f"the file tries to change {self._name}")
+
+
 class InertUnpickler(pickle.Unpickler):
-    """Looks up `_TENSOR_NAMES` and nothing else."""
+    """Looks up plain containers and what makes tensors, and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: D102 - see the class
-        if (module, name) in _TENSOR_NAMES:
+        if module == "torch._utils" and name in _REBUILDERS:
+            return Rebuilder(name)
+        if (module, name) in _CONTAINERS:
             return super().find_class(module, name)
         return type(name, (Placeholder,), {})
 
@@ -84,11 +97,13 @@ def read_checkpoint_file(path: Path) -> tuple[Any, dict[str, str]]:
         raise CheckpointError(f"{path}: the file is empty (0 bytes), not a checkpoint; download or copy it again")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    _refuse_unusual_archive(path)
     try:
+        _refuse_unusual_archive(path)
         # weights_only=True would refuse a file for any foreign object in it; the inert pickle runs none of them.
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE), {}
-    except Exception as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged archive or pickle can fail in any way while it is decoded
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: cannot be read as a PyTorch checkpoint, it is truncated, damaged or another kind of file "

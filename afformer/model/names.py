@@ -46,7 +46,12 @@ _RULES: tuple[tuple[str, str], ...] = (
     (rf"decode_head\.conv_seg\.{_WB}", r"head.classify.\1"),
 )
 _COMPILED = tuple((re.compile(pattern), ours) for pattern, ours in _RULES)
-_UNUSED = re.compile(r"decode_head\.align\.(conv\.weight|gn\.(weight|bias))")
+UNUSED = {
+    "decode_head.align.conv.weight": (256, 256, 1, 1),
+    "decode_head.align.gn.weight": (256,),
+    "decode_head.align.gn.bias": (256,),
+}
+"""Shapes of what official checkpoints hold although the network never reads it."""
 
 
 def our_name(official: str) -> str | None:
@@ -56,8 +61,3 @@ def our_name(official: str) -> str | None:
         if match:
             return match.expand(ours)
     return None
-
-
-def is_unused(official: str) -> bool:
-    """Whether official checkpoints hold the parameter although the network never reads it (`align`)."""
-    return _UNUSED.fullmatch(official) is not None

@@ -11,7 +11,7 @@ from afformer.errors import BackendError
 from afformer.model.checkpoint import load_checkpoint
 from afformer.runtime.backend import Array, Backend, Device
 
-DEFAULT_HW = {"camvid": (360, 480)}
+DEFAULT_HW = {"camvid": (360, 480), "cityscapes": (1024, 2048)}
 """Input sizes that a checkpoint is run at when no size is given, by data set."""
 OTHERWISE_HW = (512, 512)
 

@@ -137,8 +137,47 @@ def test_tensors_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 def test_copies_of_a_shared_tensor_that_differ_are_refused(tmp_path: Path) -> None:
     name = "backbone.mhca_stages.1.mhca_blks.0.MHCA_layers.0.cpe.proj.bias"
-    with pytest.raises(CheckpointError, match="differs from the other copies"):
+    with pytest.raises(CheckpointError, match="1 shared tensor whose copies differ"):
         load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, name: OFFICIAL[name] + 1}))
+
+
+def test_tensors_of_the_wrong_shape_are_not_looked_into_however_large_they_claim_to_be(tmp_path: Path) -> None:
+    huge = torch.zeros(1).expand(10**6, 10**7)
+    with pytest.raises(CheckpointError, match=r"wrong shape: head\.norm\.bias \(1000000, 10000000\)"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, "decode_head.squeeze.gn.bias": huge}))
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [("foo.num_batches_tracked", torch.zeros(())), ("decode_head.align.conv.weight", torch.zeros(3))],
+)
+def test_step_counters_and_the_unused_block_are_accounted_for_too(
+    tmp_path: Path, name: str, tensor: torch.Tensor
+) -> None:
+    with pytest.raises(CheckpointError, match=f"unexpected key: {name}"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, name: tensor}))
+
+
+def test_values_in_a_state_dict_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"not tensors in 'state_dict': backbone\.extra"):
+        load_checkpoint(saved(tmp_path / "a.pth", {"state_dict": {**OFFICIAL, "backbone.extra": 3}}))
+
+
+@pytest.mark.parametrize(
+    "palette",
+    [[[np.uint8(1)] * 3] * 5, list(np.zeros((5, 3))), [[1, 2, 3, 4]] * 5, [[1, 2, 300]] * 5, [None] * 5, "abcde", 7],
+)
+def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: Any) -> None:
+    content = {"meta": {"CLASSES": list("abcde"), "PALETTE": palette}, "state_dict": OFFICIAL}
+    checkpoint = load_checkpoint(saved(tmp_path / "a.pth", content))
+    assert (checkpoint.classes, checkpoint.palette) == (tuple("abcde"), None)
+
+
+def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in NETWORK.state_dict().items()}
+    save_file(state, tmp_path / "a.safetensors", {"classes": "road,car"})
+    with pytest.raises(CheckpointError, match="is no JSON"):
+        load_checkpoint(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone."])
@@ -177,6 +216,35 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, place: str) -> None:
     assert not marker.exists()
     pickle.loads(pickle.dumps(Bomb(marker)))  # the bomb is a real one
     assert marker.exists()
+
+
+def test_pickle_cannot_change_the_functions_that_it_calls(tmp_path: Path) -> None:
+    rebuild = torch._utils._rebuild_tensor_v2
+    before = rebuild.__defaults__
+    path = tmp_path / "a.pth"
+    pickled = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\x00\x00\x00__defaults__)s\x86b."
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", pickled)
+        archive.writestr("a/version", "3\n")
+    with pytest.raises(CheckpointError, match="tries to change _rebuild_tensor_v2"):
+        load_checkpoint(path)
+    assert rebuild.__defaults__ == before
+
+
+def test_damaged_archive_directory_is_one_line(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pth", OFFICIAL)
+    content = bytearray(path.read_bytes())
+    at = content.rfind(b"PK\x01\x02")
+    content[at : at + 4] = b"XXXX"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read as a PyTorch checkpoint"):
+        load_checkpoint(path)
+
+
+def test_tensors_of_exotic_types_beside_the_network_do_not_matter(tmp_path: Path) -> None:
+    extra = {"optimizer": {"step": torch.zeros(3).to(torch.float8_e4m3fn), "count": torch.zeros(2, dtype=torch.uint16)}}
+    state = collections.defaultdict(list, OFFICIAL)
+    assert_same_network(saved(tmp_path / "a.pth", {"state_dict": state, **extra}))
 
 
 def test_compressed_archive_is_refused_before_it_grows(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""A checkpoint's content -> tensors by our names, with every key of the file accounted for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from afformer.errors import CheckpointError
+from afformer.model.names import UNUSED, our_name
+from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
+
+_STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+_LISTED = 10
+
+Copies = dict[str, dict[str, Tensor]]
+"""Our name -> the file's names -> tensors. The official files repeat what the layers of a stage share."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """A state dict that fits a variant.
+
+    Attributes:
+        config: The variant, read from the tensors' shapes.
+        num_classes: Channels of the logits, read from the classifier.
+        state: Tensors by our names, float32.
+    """
+
+    config: AFFormerConfig
+    num_classes: int
+    state: dict[str, Tensor]
+
+
+def account_for(content: Any, path: Path) -> Account:
+    """Finds the network in what a checkpoint file holds.
+
+    Raises:
+        CheckpointError: It is no AFFormer, lacks its head, or has keys that are missing, unexpected, wrongly shaped,
+            not finite, or contradict each other; the message lists them.
+    """
+    copies, unexpected = _by_our_name(_find_state(content, path), path)
+    config = _variant(copies, path)
+    num_classes = int(_first(copies["head.classify.weight"]).shape[0])
+    _check(copies, unexpected, config, num_classes, path)
+    return Account(config, num_classes, {name: _first(tensors).float() for name, tensors in copies.items()})
+
+
+def _find_state(content: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, wherever its writer put them, without the wrappers' prefixes."""
+    if isinstance(content, Mapping):
+        for key in _STATE_KEYS:
+            if isinstance(content.get(key), Mapping):
+                content = content[key]
+                others = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+                if others:
+                    raise CheckpointError(f"{path}: not tensors in '{key}': {_some(others)}; the file is damaged")
+                break
+        state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if state:
+            return _unwrapped(state)
+    raise CheckpointError(
+        f"{path}: holds no tensors by name (found {type(content).__name__}); "
+        "expected a state dict, alone or under 'state_dict'"
+    )
+
+
+def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _WRAPPERS:
+        if all(name.startswith(prefix) for name in state):
+            return _unwrapped({name.removeprefix(prefix): tensor for name, tensor in state.items()})
+    return state
+
+
+def _by_our_name(state: dict[str, Tensor], path: Path) -> tuple[Copies, list[str]]:
+    """What the network reads, and what nobody knows. Step counters and the unused block are known and left out."""
+    if any(name.startswith("mhca_stages.") for name in state):  # the backbone as published for ImageNet
+        state = {f"backbone.{name}": tensor for name, tensor in state.items()}
+    official = any(name.startswith("backbone.mhca_stages.") for name in state)
+    if not official and not any(name.startswith("stages.0.descriptor.") for name in state):
+        raise CheckpointError(
+            f"{path}: not an AFFormer checkpoint; its {len(state)} tensors begin with {_some(sorted(state)[:3])}, "
+            "expected names such as backbone.mhca_stages.0.aggregate.conv.weight"
+        )
+    if not any(name.startswith(("decode_head.", "head.")) for name in state):
+        raise CheckpointError(
+            f"{path}: holds only the backbone (ImageNet pre-training) and no segmentation head; "
+            "expected a checkpoint of the whole segmentation model, with decode_head.*"
+        )
+    copies: Copies = {}
+    unexpected = []
+    for name, tensor in state.items():
+        key = our_name(name) if official else name
+        if key is not None:
+            copies.setdefault(key, {})[name] = tensor
+        elif tuple(tensor.shape) != UNUSED.get(name):
+            unexpected.append(name)
+    return copies, unexpected
+
+
+def _variant(copies: Copies, path: Path) -> AFFormerConfig:
+    required = [f"stages.{i}.aggregate.conv.weight" for i in range(4)] + ["head.classify.weight"]
+    missing = [name for name in required if name not in copies]
+    if missing:
+        raise CheckpointError(f"{path}: {_listed(missing, 'missing key')}")
+    shapes = [_first(copies[name]).shape for name in required]
+    if any(len(shape) != 4 for shape in shapes):
+        raise CheckpointError(f"{path}: aggregation and classifier weights must be 4-D kernels; the file is damaged")
+    channels = tuple(int(shape[1]) for shape in shapes[:4])
+    depths = (1, *(_depth(copies, stage) for stage in (1, 2, 3)))
+    for config in VARIANTS.values():
+        if config.channels == channels and config.depths == depths:
+            return config
+    known = "; ".join(f"{c.name}: {c.channels} and {c.depths}" for c in VARIANTS.values())
+    raise CheckpointError(f"{path}: channels {channels} and depths {depths} are of no known variant ({known})")
+
+
+def _depth(copies: Copies, stage: int) -> int:
+    prefix = f"stages.{stage}.prototypes.blocks."
+    return len({name.removeprefix(prefix).split(".")[0] for name in copies if name.startswith(prefix)})
+
+
+def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_classes: int, path: Path) -> None:
+    """Shapes first: a tensor of the wrong shape may be of any size, and is not looked into."""
+    with torch.device("meta"):
+        expected = {name: tuple(t.shape) for name, t in AFFormer(config, num_classes).state_dict().items()}
+    counters = {name for name in expected if name.endswith("num_batches_tracked")}
+    missing = sorted(expected.keys() - counters - copies.keys())
+    unexpected = sorted([*unexpected, *(copies.keys() - expected.keys())])
+    shared = sorted(expected.keys() & copies.keys())
+    shaped = [
+        f"{name} {tuple(tensor.shape)} instead of {expected[name]}"
+        for name in shared
+        for tensor in copies[name].values()
+        if tuple(tensor.shape) != expected[name]
+    ]
+    _report(path, config, (missing, "missing key"), (unexpected, "unexpected key"), (shaped, "wrong shape"))
+    broken = [name for name in shared if not all(bool(t.isfinite().all()) for t in copies[name].values())]
+    _report(path, config, (broken, "not-finite tensor"))
+    torn = [name for name in shared if not all(torch.equal(_first(copies[name]), t) for t in copies[name].values())]
+    _report(path, config, (torn, "shared tensor whose copies differ", "shared tensors whose copies differ"))
+    for name in counters & copies.keys():
+        del copies[name]
+
+
+def _report(path: Path, config: AFFormerConfig, *found: tuple[list[str], str] | tuple[list[str], str, str]) -> None:
+    problems = [_listed(names, *kind) for names, *kind in found if names]
+    if problems:
+        raise CheckpointError(f"{path}: does not fit AFFormer-{config.name}; {'; '.join(problems)}")
+
+
+def _first(tensors: dict[str, Tensor]) -> Tensor:
+    return next(iter(tensors.values()))
+
+
+def _listed(names: list[str], kind: str, kinds: str | None = None) -> str:
+    return f"{len(names)} {kind if len(names) == 1 else kinds or kind + 's'}: {_some(names)}"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
