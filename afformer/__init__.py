@@ -9,10 +9,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from afformer.errors import AfformerError as AfformerError
-    from afformer.pipeline import compare_models as compare_models
-    from afformer.pipeline import evaluate_model as evaluate_model
-    from afformer.pipeline import export_checkpoint as export_checkpoint
-    from afformer.pipeline import segment_pictures as segment_pictures
+    from afformer.pipeline.exporting import export_checkpoint as export_checkpoint
+    from afformer.pipeline.measuring import compare_models as compare_models
+    from afformer.pipeline.measuring import evaluate_model as evaluate_model
+    from afformer.pipeline.quantizing import quantize_model as quantize_model
+    from afformer.pipeline.segmenting import segment_pictures as segment_pictures
     from afformer.runtime.segmenter import Segmenter as Segmenter
     from afformer.spec import ModelSpec as ModelSpec
 
@@ -20,10 +21,11 @@ _HOMES = {
     "AfformerError": "afformer.errors",
     "ModelSpec": "afformer.spec",
     "Segmenter": "afformer.runtime.segmenter",
-    "compare_models": "afformer.pipeline",
-    "evaluate_model": "afformer.pipeline",
-    "export_checkpoint": "afformer.pipeline",
-    "segment_pictures": "afformer.pipeline",
+    "compare_models": "afformer.pipeline.measuring",
+    "evaluate_model": "afformer.pipeline.measuring",
+    "export_checkpoint": "afformer.pipeline.exporting",
+    "quantize_model": "afformer.pipeline.quantizing",
+    "segment_pictures": "afformer.pipeline.segmenting",
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "compare_models",
     "evaluate_model",
     "export_checkpoint",
+    "quantize_model",
     "segment_pictures",
 ]
 

@@ -35,7 +35,8 @@ def read_image(path: Path) -> RGBImage:
     """Reads any picture as it is meant to be seen, in 8 bits.
 
     Greys are repeated over the channels, 16-bit values divided down to 8 bits, CMYK converted, and the rotation that a
-    camera noted in the EXIF data applied. An alpha channel is dropped, not composited, as training tools do.
+    camera noted in the EXIF data applied. An alpha channel is dropped, not composited, as training tools do. Damage is
+    found as far as the format can tell: a JPEG with some wrong bytes within its data is still a JPEG.
 
     Returns:
         `(H, W, 3)` uint8, RGB, contiguous.

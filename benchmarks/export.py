@@ -2,7 +2,7 @@
 
     python benchmarks/export.py [--variant tiny] [--size 512x512] [--classes 150] [--threads 2] [--folder DIR]
 
-Writes both models into the folder and times them with `benchmarks/latency.py`, alternating, each in its own process.
+Writes both models into the folder and times them in turns, each in its own process.
 """
 
 from __future__ import annotations
@@ -15,20 +15,24 @@ from pathlib import Path
 
 import onnx
 import torch
-from latency import measure
 
-from afformer.cli import hxw
+from afformer.commands.options import hxw
 from afformer.export.graph import OPSET
 from afformer.export.onnx import build_graph
+from afformer.latency import Contender, race
 from afformer.model.network import VARIANTS, AFFormer
-from afformer.spec import ModelSpec
+from afformer.spec import METADATA_KEY, ModelSpec
 
 
-def plain_export(network: AFFormer, input_hw: tuple[int, int], path: Path) -> None:
-    """What `torch.onnx.export` makes of the reference network."""
-    torch.onnx.export(
-        network, (torch.zeros(1, 3, *input_hw),), path, opset_version=OPSET, external_data=False, verbose=False
-    )
+def plain_export(network: AFFormer, spec: ModelSpec, path: Path) -> Path:
+    """Writes what `torch.onnx.export` makes of the reference network, with our spec so that our backends open it."""
+    example = torch.zeros(1, 3, *spec.input_hw)
+    names = {"input_names": ["image"], "output_names": ["logits"]}
+    torch.onnx.export(network, (example,), path, opset_version=OPSET, external_data=False, verbose=False, **names)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.save(model, path)
+    return path
 
 
 def main() -> None:
@@ -44,17 +48,14 @@ def main() -> None:
     network = AFFormer(VARIANTS[args.variant], args.classes).eval()
     names = tuple(f"class {i}" for i in range(args.classes))
     spec = ModelSpec(args.variant, args.size, names, ((0, 0, 0),) * args.classes)
-    paths = [args.folder / "plain.onnx", args.folder / "static.onnx"]
-    plain_export(network, args.size, paths[0])
+    paths = [plain_export(network, spec, args.folder / "plain.onnx"), args.folder / "static.onnx"]
     onnx.save(build_graph(network, spec), paths[1])
-    medians = measure(paths, args.threads, args.rounds, 10)
+    timings = race([Contender(path, threads=args.threads) for path in paths], rounds=args.rounds, calls=10)
     print(f"{platform.machine()}, {args.threads} threads, {args.variant} {args.size[0]}x{args.size[1]}")
-    for path, median in zip(paths, medians, strict=True):
-        nodes = collections.Counter(node.op_type for node in onnx.load(path).graph.node)
-        megabytes = path.stat().st_size / 1e6
-        print(
-            f"{median * 1e3:7.1f} ms  {median / medians[0]:5.3f}  {nodes.total():5} nodes  {megabytes:5.1f} MB  {path}"
-        )
+    for path, timing in zip(paths, timings, strict=True):
+        nodes = collections.Counter(node.op_type for node in onnx.load(path).graph.node).total()
+        size = f"{path.stat().st_size / 1e6:5.1f} MB"
+        print(f"{timing.seconds * 1e3:7.1f} ms  {timing.ratio:5.3f}  {nodes:5} nodes  {size}  {path}")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ the logit of class k at corner j of such a block, and `v_k` its interpolated val
 1. If all four corners have the same winner, it wins everywhere in the block: no interpolation.
 2. Otherwise `bound = max_k min_j L[k, j]` is reached by some class everywhere in the block, so a class with
    `max_j L[k, j] < bound` wins nowhere in it. The maximum over the four corners' winners alone is a bound too, cheaper
-   and hardly lower; of 150 classes two or three are left, and only these are interpolated.
+   and hardly lower; of 150 classes three to ten are left.
+3. `v_k - v_m` is a convex combination of its values at the corners, too. So a class that is below the winner m of some
+   corner at all four corners wins nowhere in the block. Two or three are left, and only these are interpolated.
 
-Ties go to the lowest class id, as in `numpy.argmax`: both steps drop only classes that are strictly below the winner.
+Ties go to the lowest class id, as in `numpy.argmax`: all steps drop only classes that are strictly below the winner.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.images import ClassMap
+from afformer.runtime.backend import Array
+from afformer.runtime.workspace import Workspace
 
 Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
@@ -34,7 +38,12 @@ _CHUNK_ELEMENTS = 1 << 18
 
 
 def classmap_from_logits(
-    logits: npt.NDArray[np.floating], out_hw: tuple[int, int], span: tuple[float, float] | None = None
+    logits: npt.NDArray[np.floating],
+    out_hw: tuple[int, int],
+    span: tuple[float, float] | None = None,
+    *,
+    out: ClassMap | None = None,
+    work: Workspace | None = None,
 ) -> ClassMap:
     """Class map of a picture from its logits: bilinear to `out_hw` (align_corners=False, edges repeated), then argmax.
 
@@ -45,12 +54,14 @@ def classmap_from_logits(
         out_hw: Height and width of the class map, in pixels; may be smaller than the grid.
         span: Height and width of the part of the grid that the picture covers, from the top left corner, in cells
             (fractions allowed). The whole grid if left out.
+        out: Where to write the class map; a new array if left out.
+        work: Where to keep work arrays from one call to the next; nothing is kept if left out.
 
     Returns:
         `(H, W)` class ids, uint8, or int32 above 256 classes.
 
     Raises:
-        ValueError: Not three-dimensional, empty, or a span outside the grid.
+        ValueError: Not three-dimensional, empty, a span outside the grid, or an `out` of another shape or type.
     """
     if logits.ndim != 3 or 0 in logits.shape or min(out_hw) < 1:
         raise ValueError(f"logits must be (C, h, w) and the output not empty, got {logits.shape} and {out_hw}")
@@ -58,36 +69,86 @@ def classmap_from_logits(
     span_y, span_x = span or (height, width)
     if not (0 < span_y <= height and 0 < span_x <= width):
         raise ValueError(f"span must be inside the logit grid of {height}x{width} cells, got {span_y}x{span_x}")
-    planes = np.ascontiguousarray(logits, dtype=np.float32).reshape(classes, height * width)
-    # Both the argmax and the look-ups below want a cell's classes side by side.
-    table = np.asarray(cv2.transpose(planes), np.float32).reshape(height * width, classes)
-    winner = table.argmax(axis=1).astype(np.uint8 if classes <= 256 else np.int32)
+    out = _checked(out, out_hw, np.uint8 if classes <= 256 else np.int32)
+    work = work or Workspace()
+    table = _by_cell(np.asarray(logits, np.float32), work)
+    winner = _winner(table, out.dtype, work)
     grid = _Grid(_Axis.of(height, span_y, out_hw[0]), _Axis.of(width, span_x, out_hw[1]), width)
 
     block_winner, contested = grid.agreement(winner)
-    out = block_winner.take(grid.cols.block, axis=1).take(grid.rows.block, axis=0)
+    _spread(block_winner, grid, out, work)
     step = max(1, _CHUNK_ELEMENTS // max(classes, grid.rows.size * grid.cols.size))
     for start in range(0, len(contested[0]), step):
-        _resolve(table, winner, grid, (contested[0][start : start + step], contested[1][start : start + step]), out)
+        blocks = contested[0][start : start + step], contested[1][start : start + step]
+        _resolve(table, winner, grid, blocks, out, work=work)
     return out
 
 
-def resize_classmap(classmap: ClassMap, out_hw: tuple[int, int]) -> ClassMap:
+def resize_classmap(
+    classmap: ClassMap, out_hw: tuple[int, int], *, out: ClassMap | None = None, work: Workspace | None = None
+) -> ClassMap:
     """A class map at another size, each pixel taking the class of the nearest one (pixel centres aligned).
 
     Args:
         classmap: `(h, w)` class ids.
         out_hw: Height and width of the result, in pixels.
+        out: Where to write the result; a new array if left out.
+        work: Where to keep a work array from one call to the next.
 
     Returns:
         `(H, W)` class ids of the same type.
+
+    Raises:
+        ValueError: An `out` of another shape or type.
     """
-    rows, cols = (
-        ((np.arange(out) + 0.5) * (length / out)).astype(np.intp)
-        for length, out in zip(classmap.shape, out_hw, strict=True)
-    )
-    resized: ClassMap = classmap.take(cols, axis=1).take(rows, axis=0)
-    return resized
+    out = _checked(out, out_hw, classmap.dtype)
+    rows, cols = (_nearest(length, size) for length, size in zip(classmap.shape, out_hw, strict=True))
+    widened = (work or Workspace()).array("widened", (classmap.shape[0], out_hw[1]), classmap.dtype)
+    classmap.take(cols, axis=1, out=widened, mode="clip")
+    widened.take(rows, axis=0, out=out, mode="clip")
+    return out
+
+
+@functools.lru_cache(maxsize=32)  # every frame of a video asks for the same two
+def _nearest(length: int, out: int) -> Index:
+    """The pixel of `length` that each pixel of `out` lies in."""
+    return ((np.arange(out) + 0.5) * (length / out)).astype(np.intp)
+
+
+def _checked(out: ClassMap | None, out_hw: tuple[int, int], dtype: npt.DTypeLike) -> ClassMap:
+    if out is None:
+        return np.empty(out_hw, dtype)
+    if out.shape != out_hw or out.dtype != dtype or not out.flags.c_contiguous:
+        raise ValueError(
+            f"out must be a contiguous array of {np.dtype(dtype)} and shape {out_hw}, but got {out.dtype} of shape "
+            f"{out.shape}"
+        )
+    return out
+
+
+def _by_cell(logits: Floats, work: Workspace) -> Floats:
+    """`(h * w, C)`: both the argmax and the look-ups want a cell's classes side by side."""
+    classes, height, width = logits.shape
+    table = work.array("table", (height * width, classes), np.float32)
+    cv2.transpose(np.ascontiguousarray(logits).reshape(classes, height * width), dst=table)
+    return table
+
+
+def _winner(table: Floats, dtype: npt.DTypeLike, work: Workspace) -> ClassMap:
+    """`(cells,)` best class of each cell."""
+    best = work.array("best", table.shape[:1], np.intp)
+    table.argmax(axis=1, out=best)
+    winner = work.array("winner", table.shape[:1], dtype)
+    np.copyto(winner, best, casting="unsafe")
+    return winner
+
+
+def _spread(block_winner: ClassMap, grid: _Grid, out: ClassMap, work: Workspace) -> None:
+    """Paints every block in one class."""
+    widened = work.array("widened", (len(block_winner), out.shape[1]), out.dtype)
+    # Only "clip" writes into `out` directly; "raise" would go through a copy. No index is out of bounds.
+    block_winner.take(grid.cols.block, axis=1, out=widened, mode="clip")
+    widened.take(grid.rows.block, axis=0, out=out, mode="clip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,56 +210,80 @@ class _Grid:
 
     def agreement(self, winner: ClassMap) -> tuple[ClassMap, tuple[Index, Index]]:
         """The top left winner of every block, and the row and column of the blocks whose corners disagree."""
-        by, bx = np.ogrid[: len(self.rows.near), : len(self.cols.near)]
-        top, bottom = self.rows.near[by] * self.width, self.rows.far[by] * self.width
-        left, right = self.cols.near[bx], self.cols.far[bx]
-        first = winner[top + left]
-        differs = (winner[top + right] != first) | (winner[bottom + left] != first) | (winner[bottom + right] != first)
+        cells = winner.reshape(-1, self.width)
+        top, bottom = cells.take(self.rows.near, axis=0), cells.take(self.rows.far, axis=0)
+        first = top.take(self.cols.near, axis=1)
+        differs = top.take(self.cols.far, axis=1) != first
+        differs |= bottom.take(self.cols.near, axis=1) != first
+        differs |= bottom.take(self.cols.far, axis=1) != first
         rows, cols = np.nonzero(differs)
         return first, (rows, cols)
 
 
-def _resolve(table: Floats, winner: ClassMap, grid: _Grid, blocks: tuple[Index, Index], out: ClassMap) -> None:
+def _resolve(
+    table: Floats, winner: ClassMap, grid: _Grid, blocks: tuple[Index, Index], out: ClassMap, *, work: Workspace
+) -> None:
     """Interpolates the classes that can win in the given blocks, and writes the winners into `out`."""
     corners = grid.corners(*blocks)
-    order, contenders = _contenders(table, winner, corners)
+    order, contenders = _contenders(table, winner, corners, work)
     by, bx, corners = blocks[0][order], blocks[1][order], corners[:, order]
-    # The block is the last axis throughout: it is the long one, and numpy is fast along it.
-    weight_y, weight_x = grid.rows.weight[:, None, by], grid.cols.weight[None, :, bx]
+    shape = grid.rows.size, grid.cols.size, len(by)
+    weights = _per_block("weight", grid.rows.weight, by, grid.cols.weight, bx, work=work)
     # Everything is measured against the first contender, which spares its interpolation.
     first = table[corners, contenders[0]]
-    lead = np.zeros((grid.rows.size, grid.cols.size, len(by)), np.float32)
-    buffer = np.empty_like(lead)
-    labels = np.broadcast_to(contenders[0].astype(out.dtype), lead.shape).copy()
+    lead, labels = work.array("lead", shape, np.float32), work.array("labels", shape, out.dtype)
+    lead.fill(0)
+    np.copyto(labels, contenders[0], casting="unsafe")
     for ids in contenders[1:]:
         n = len(ids)
-        value = buffer[..., :n]
-        _bilinear(table[corners[:, :n], ids] - first[:, :n], weight_y[..., :n], weight_x[..., :n], out=value)
-        better = value > lead[..., :n]
+        value = _bilinear(table[corners[:, :n], ids] - first[:, :n], weights, work)
+        better = np.greater(value, lead[..., :n], out=work.array("better", value.shape, np.bool_))
         # A masked copy takes twenty times as long as this arithmetic, which is exact modulo 256 as well.
-        labels[..., :n] += (ids.astype(out.dtype) - labels[..., :n]) * better
+        change = work.array("change", value.shape, out.dtype)
+        np.subtract(ids.astype(out.dtype), labels[..., :n], out=change)
+        np.multiply(change, better, out=change)
+        labels[..., :n] += change
         np.maximum(lead[..., :n], value, out=lead[..., :n])
-    target = (grid.rows.pixel * out.shape[1])[:, None, by] + grid.cols.pixel[None, :, bx]
-    out.reshape(-1)[target] = labels
+    row_start, col = _per_block("pixel", grid.rows.pixel * out.shape[1], by, grid.cols.pixel, bx, work=work)
+    out.reshape(-1)[np.add(row_start, col, out=work.array("target", shape, np.intp))] = labels
 
 
-def _contenders(table: Floats, winner: ClassMap, corners: Index) -> tuple[Index, list[Index]]:
+def _per_block(name: str, rows: Array, by: Index, cols: Array, bx: Index, *, work: Workspace) -> tuple[Array, Array]:
+    """What the rows and the columns of n blocks have, `(bh, 1, n)` and `(1, bw, n)`.
+
+    The block is the last axis throughout: it is the long one, and numpy is fast along it.
+    """
+    of_rows = work.array(f"{name} of rows", (len(rows), len(by)), rows.dtype)
+    of_cols = work.array(f"{name} of columns", (len(cols), len(bx)), cols.dtype)
+    rows.take(by, axis=1, out=of_rows, mode="clip")
+    cols.take(bx, axis=1, out=of_cols, mode="clip")
+    return of_rows[:, None], of_cols[None]
+
+
+def _contenders(table: Floats, winner: ClassMap, corners: Index, work: Workspace) -> tuple[Index, list[Index]]:
     """The classes that can win somewhere in a block.
 
     Args:
         table: `(cells, C)` logits.
         winner: `(cells,)` best class of each cell.
         corners: `(4, n)` cells at the corners of n blocks.
+        work: Work arrays.
 
     Returns:
         An order of the blocks, most contenders first, and for each rank the contender of that rank, ascending in class
         id, of the blocks that have so many: `classes[r][i]` belongs to block `order[i]`.
     """
-    bound = table[corners[None], winner[corners][:, None]].min(axis=1).max(axis=0)
-    reach = table.take(corners[0], axis=0)
+    rivals = table[corners[None], winner[corners][:, None]]  # (winner of a corner, at a corner, n)
+    bound = rivals.min(axis=1).max(axis=0)
+    shape = corners.shape[1], table.shape[1]
+    reach, other = work.array("reach", shape, np.float32), work.array("other", shape, np.float32)
+    table.take(corners[0], axis=0, out=reach, mode="clip")
     for corner in corners[1:]:
-        np.maximum(reach, table.take(corner, axis=0), out=reach)
-    block, klass = np.divmod(np.flatnonzero(reach >= bound[:, None]), table.shape[1])
+        np.maximum(reach, table.take(corner, axis=0, out=other, mode="clip"), out=reach)
+    can_win = np.greater_equal(reach, bound[:, None], out=work.array("can win", shape, np.bool_))
+    block, klass = np.divmod(np.flatnonzero(can_win), table.shape[1])
+    unbeaten = _unbeaten(table, rivals, corners, block, klass, work=work)
+    block, klass = block[unbeaten], klass[unbeaten]
     count = np.bincount(block)
     order = np.argsort(-count, kind="stable")
     first = (np.cumsum(count) - count)[order]
@@ -206,10 +291,41 @@ def _contenders(table: Floats, winner: ClassMap, corners: Index) -> tuple[Index,
     return order, [klass[first[:n] + rank] for rank, n in enumerate(fewer)]
 
 
-def _bilinear(corner_values: Floats, weight_y: Floats, weight_x: Floats, out: Floats) -> None:
-    """Values inside n blocks, `(bh, bw, n)`, from their `(4, n)` corners; weights `(bh, 1, n)` and `(1, bw, n)`."""
+def _unbeaten(
+    table: Floats, rivals: Floats, corners: Index, block: Index, klass: Index, *, work: Workspace
+) -> npt.NDArray[np.bool_]:
+    """Which of m pairs of a block and a class are at least as good as each of the block's rivals at some corner."""
+    shape = 4, len(block)
+    cell = corners.take(block, axis=1, out=work.array("cell", shape, np.intp), mode="clip")
+    cell *= table.shape[1]
+    cell += klass
+    own = table.reshape(-1).take(cell, out=work.array("own", shape, np.float32), mode="clip")
+    theirs, reaches = work.array("theirs", shape, np.float32), work.array("reaches", shape, np.bool_)
+    unbeaten = np.ones(len(block), np.bool_)
+    for rival in rivals:
+        rival.take(block, axis=1, out=theirs, mode="clip")
+        unbeaten &= np.greater_equal(own, theirs, out=reaches).any(axis=0)
+    return unbeaten
+
+
+def _bilinear(corner_values: Floats, weights: tuple[Array, Array], work: Workspace) -> Floats:
+    """Values inside n blocks, `(bh, bw, n)`, from their `(4, n)` corners.
+
+    Args:
+        corner_values: Top left, top right, bottom left, bottom right.
+        weights: Of the lower and of the right corners, `(bh, 1, n or more)` and `(1, bw, n or more)`.
+        work: Work arrays.
+    """
+    n = corner_values.shape[1]
+    weight_y, weight_x = (weight[..., :n] for weight in weights)
     top_left, top_right, bottom_left, bottom_right = corner_values
-    top = top_left + weight_x * (top_right - top_left)
-    bottom = bottom_left + weight_x * (bottom_right - bottom_left)
-    np.multiply(weight_y, bottom - top, out=out)
-    np.add(out, top, out=out)
+    top, bottom = (work.array(name, weight_x.shape, np.float32) for name in ("top", "bottom"))
+    np.multiply(weight_x, top_right - top_left, out=top)
+    top += top_left
+    np.multiply(weight_x, bottom_right - bottom_left, out=bottom)
+    bottom += bottom_left
+    bottom -= top
+    value = work.array("value", (len(weight_y), weight_x.shape[1], n), np.float32)
+    np.multiply(weight_y, bottom, out=value)
+    value += top
+    return value

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from afformer.errors import ImageError
 from afformer.runtime.backend import Array, input_tensor
+from afformer.runtime.workspace import Workspace
 from afformer.spec import InputKind, ModelSpec
 
 Image = npt.NDArray[np.uint8]
@@ -60,6 +61,8 @@ def prepare(
     fit: Fit = Fit.STRETCH,
     color_order: ColorOrder = ColorOrder.RGB,
     out: Array | None = None,
+    *,
+    work: Workspace | None = None,
 ) -> Prepared:
     """Makes the model's input of a whole picture.
 
@@ -69,6 +72,7 @@ def prepare(
         fit: `STRETCH` or `PAD`; the tiles of `SLIDE` are cut by the caller and prepared with `place`.
         color_order: Order of the picture's channels.
         out: Where to write the tensor, for instance a row of a batch; a new array if left out.
+        work: Where to keep work arrays from one call to the next; nothing is kept if left out.
 
     Raises:
         ImageError: Not an `(H, W, 3)` uint8 array.
@@ -77,9 +81,13 @@ def prepare(
     assert fit is not Fit.SLIDE, "tiles are prepared with place()"
     (height, width), (grid_h, grid_w) = spec.input_hw, spec.logits_hw
     covered_h, covered_w = spec.input_hw if fit is Fit.STRETCH else _inside(image.shape, spec.input_hw)
-    resized = np.asarray(cv2.resize(image, (covered_w, covered_h), interpolation=cv2.INTER_LINEAR), np.uint8)
+    work = work or Workspace()
+    resized = image
+    if image.shape[:2] != (covered_h, covered_w):
+        resized = work.array("resized", (covered_h, covered_w, 3), np.uint8)
+        cv2.resize(image, (covered_w, covered_h), dst=resized, interpolation=cv2.INTER_LINEAR)
     return Prepared(
-        tensor=place(resized, spec, color_order, out),
+        tensor=place(resized, spec, color_order, out, work),
         image_hw=(image.shape[0], image.shape[1]),
         covered_hw=(covered_h, covered_w),
         span_y=covered_h / height * grid_h,
@@ -87,7 +95,13 @@ def prepare(
     )
 
 
-def place(pixels: Image, spec: ModelSpec, color_order: ColorOrder, out: Array | None = None) -> Array:
+def place(
+    pixels: Image,
+    spec: ModelSpec,
+    color_order: ColorOrder,
+    out: Array | None = None,
+    work: Workspace | None = None,
+) -> Array:
     """Writes pixels into the top left of the model's input, unresized, and the mean around them.
 
     Args:
@@ -95,6 +109,7 @@ def place(pixels: Image, spec: ModelSpec, color_order: ColorOrder, out: Array | 
         spec: The model's.
         color_order: Order of the channels of `pixels`.
         out: Where to write; a new array if left out.
+        work: Where to keep a work array from one call to the next.
 
     Returns:
         `out`: `(3, H, W)` float32 normalised RGB, or `(H, W, 3)` uint8 RGB.
@@ -105,12 +120,15 @@ def place(pixels: Image, spec: ModelSpec, color_order: ColorOrder, out: Array | 
     height, width, _ = pixels.shape
     if spec.input is InputKind.UINT8:
         out[height:], out[:, width:] = np.rint(spec.mean), np.rint(spec.mean)
-        out[:height, :width] = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if color_order is ColorOrder.BGR else pixels
+        if color_order is ColorOrder.BGR:
+            cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=out[:height, :width])
+        else:
+            out[:height, :width] = pixels
         return out
     out[:, height:], out[:, :, width:] = 0, 0
-    planes = cv2.split(pixels)
-    for channel, plane in enumerate(planes if color_order is ColorOrder.RGB else planes[::-1]):
-        mean, std = spec.mean[channel], spec.std[channel]
+    plane = (work or Workspace()).array("plane", (height, width), np.uint8)
+    for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
+        cv2.extractChannel(pixels, channel if color_order is ColorOrder.RGB else 2 - channel, dst=plane)
         target = out[channel, :height, :width]
         np.multiply(plane, np.float32(1 / std), out=target, dtype=np.float32)
         np.subtract(target, np.float32(mean / std), out=target)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 from pathlib import Path
 from typing import Protocol, cast
 
 from afformer.errors import BackendError
 from afformer.runtime.backend import Backend, Device, parse_device
+
+_THREADS_PER_CORE = 4
+"""More threads than this can only stand in each other's way, and thousands would take the machine down."""
 
 
 class BackendFactory(Protocol):
@@ -60,6 +64,18 @@ class Registry:
         """All known names, in order of registration."""
         return tuple(self._known)
 
+    def name_for(self, path: Path) -> str:
+        """The backend that opens a file unless another one is asked for.
+
+        Raises:
+            BackendError: No backend opens such files.
+        """
+        name = self._by_suffix(path.suffix.lower())
+        if name is None:
+            endings = ", ".join(ending for known in self._known.values() for ending in known.suffixes)
+            raise BackendError(f"{path}: no backend opens '{path.suffix}' files; known endings: {endings}")
+        return name
+
     def open(
         self,
         path: Path | str,
@@ -84,10 +100,10 @@ class Registry:
             SpecError: The file lacks a readable spec.
         """
         path = Path(path)
-        name = name or self._by_suffix(path.suffix.lower())
-        if name is None:
-            endings = ", ".join(ending for known in self._known.values() for ending in known.suffixes)
-            raise BackendError(f"{path}: no backend opens '{path.suffix}' files; known endings: {endings}")
+        most = _THREADS_PER_CORE * (os.cpu_count() or 1)
+        if threads > most:
+            raise BackendError(f"{threads} threads are too many for this machine; expected 0 (automatic) to {most}")
+        name = name or self.name_for(path)
         factory, device = self._factory(name), parse_device(device)
         if self._known[name].any_size:
             return factory(path, device=device, threads=threads, input_hw=input_hw)  # type: ignore[call-arg]
@@ -120,6 +136,7 @@ _registry = Registry()
 register = _registry.register
 open_backend = _registry.open
 backend_names = _registry.names
+backend_name = _registry.name_for
 
 register("onnxruntime", Registration("afformer.runtime.onnxruntime:OnnxRuntimeBackend", (".onnx",)))
 register(

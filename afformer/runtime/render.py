@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.images import ClassMap, RGBImage
+from afformer.runtime.workspace import Workspace
 from afformer.spec import RGB
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -67,6 +68,8 @@ class Renderer:
         self._table[: len(self.palette), 0] = self.palette
         self._colours = np.empty((0, 0, 3), np.uint8)
         self._blend = np.empty((0, 0, 3), np.uint8)
+        self._lines = np.empty((0, 0, 3), np.uint8)
+        self._work = Workspace()
 
     def colourise(self, classmap: ClassMap) -> RGBImage:
         """The class map in the palette's colours."""
@@ -88,8 +91,9 @@ class Renderer:
         self._blend = _buffer(self._blend, classmap.shape)
         cv2.addWeighted(image, 1.0 - self.opacity, self.colourise(classmap), self.opacity, 0.0, dst=self._blend)
         if self.outlines:
-            white = cv2.cvtColor(class_borders(classmap), cv2.COLOR_GRAY2RGB)
-            cv2.bitwise_or(self._blend, white, dst=self._blend)
+            self._lines = _buffer(self._lines, classmap.shape)
+            cv2.cvtColor(class_borders(classmap, self._work), cv2.COLOR_GRAY2RGB, dst=self._lines)
+            cv2.bitwise_or(self._blend, self._lines, dst=self._blend)
         return self._blend
 
     def legend(self, classmap: ClassMap, height: int) -> RGBImage:
@@ -133,12 +137,16 @@ class Renderer:
         cv2.rectangle(panel, (style.margin, top), corner, _FAINT_INK, 1)
 
 
-def class_borders(classmap: ClassMap) -> npt.NDArray[np.uint8]:
-    """`(H, W)` uint8: 255 where the pixel to the right or below has another class, else 0."""
-    borders = np.zeros(classmap.shape, np.uint8)
-    borders[:, :-1] |= classmap[:, :-1] != classmap[:, 1:]
-    borders[:-1] |= classmap[:-1] != classmap[1:]
-    return np.multiply(borders, 255, out=borders)
+def class_borders(classmap: ClassMap, work: Workspace | None = None) -> npt.NDArray[np.uint8]:
+    """`(H, W)` uint8: 255 where the pixel to the right or below has another class, else 0. It may live in `work`."""
+    work = work or Workspace()
+    borders, below = (work.array(name, classmap.shape, np.bool_) for name in ("borders", "below"))
+    np.not_equal(classmap[:, :-1], classmap[:, 1:], out=borders[:, :-1])
+    borders[:, -1] = False
+    np.not_equal(classmap[:-1], classmap[1:], out=below[:-1])
+    np.logical_or(borders[:-1], below[:-1], out=borders[:-1])
+    pixels = borders.view(np.uint8)
+    return np.multiply(pixels, 255, out=pixels)
 
 
 def beside(left: RGBImage, right: RGBImage) -> RGBImage:

@@ -17,6 +17,7 @@ from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
 from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared, check_image, place, prepare
 from afformer.runtime.registry import open_backend
 from afformer.runtime.tiling import STRIDE, Tiling
+from afformer.runtime.workspace import Workspace
 from afformer.spec import ModelSpec, OutputKind
 
 Logits = npt.NDArray[np.float32]
@@ -62,9 +63,11 @@ class Segmenter:
         self._overlap = overlap
         if fit is Fit.SLIDE:
             self._require_logits("sliding windows average logits")
+            self._require_whole_cells()
             Tiling.over(self.spec.input_hw, self.spec.input_hw, overlap)  # refuses a bad overlap now, not at a picture
         _, shape, dtype = input_tensor(self.spec)
         self._feed: Array = np.empty(shape, dtype)
+        self._work = Workspace()
 
     @property
     def spec(self) -> ModelSpec:
@@ -76,11 +79,13 @@ class Segmenter:
         """The engine behind it."""
         return self._backend
 
-    def __call__(self, image: Source) -> ClassMap:
+    def __call__(self, image: Source, *, out: ClassMap | None = None) -> ClassMap:
         """Segments one picture.
 
         Args:
             image: A path, or an `(H, W, 3)` uint8 array in `color_order`.
+            out: Where to write the class map, `(H, W)` of the result's type; a new array if left out. With it, and
+                pictures of one size, nothing is allocated from the second call on.
 
         Returns:
             `(H, W)` class ids at the picture's own size: uint8, or int32 above 256 classes.
@@ -88,8 +93,12 @@ class Segmenter:
         Raises:
             ImageError: The file cannot be read, or the array is no such picture.
             BackendError: The engine failed.
+            ValueError: `out` does not fit.
         """
-        return self.segment_batch([image])[0]
+        if self._fit is Fit.SLIDE:
+            return self._slide_classmap(*self._load(image), out)
+        prepared, answer = next(self._answers([image]))
+        return self._classmap(answer, prepared, out)
 
     def segment_batch(self, images: Sequence[Source]) -> list[ClassMap]:
         """Segments several pictures, of any sizes, as many at a time as the model's batch holds."""
@@ -110,7 +119,7 @@ class Segmenter:
         """
         self._require_logits("its logits were asked for")
         if self._fit is Fit.SLIDE:
-            return self._slide(*self._load(image))
+            return self._slide(*self._load(image)).copy()
         _, answer = next(self._answers([image]))
         return np.array(answer, np.float32)
 
@@ -131,6 +140,14 @@ class Segmenter:
         if self.spec.output is not OutputKind.LOGITS:
             raise BackendError(f"the model's output is a class map, but {reason}; export it with `--output logits`")
 
+    def _require_whole_cells(self) -> None:
+        if any(length % STRIDE for length in self.spec.input_hw):
+            height, width = self.spec.input_hw
+            raise BackendError(
+                f"tiles of {height}x{width} do not fit together: sliding windows need a model whose height and width "
+                f"are multiples of {STRIDE}; export one, or use another fit"
+            )
+
     def _load(self, image: Source) -> tuple[Image, ColorOrder]:
         if isinstance(image, (str, Path)):
             return read_image(Path(image)), ColorOrder.RGB
@@ -142,7 +159,7 @@ class Segmenter:
         for group in _groups(images, self.spec.batch):
             loaded = [self._load(image) for image in group]
             prepared = [
-                prepare(pixels, self.spec, self._fit, order, out=self._feed[i])
+                prepare(pixels, self.spec, self._fit, order, out=self._feed[i], work=self._work)
                 for i, (pixels, order) in enumerate(loaded)
             ]
             yield from zip(prepared, self._run(len(group)), strict=True)
@@ -150,28 +167,35 @@ class Segmenter:
     def _run(self, filled: int) -> Array:
         """The answers to the first rows of the feed; the rows behind repeat the first, as the batch is fixed."""
         self._feed[filled:] = self._feed[0]
-        return self._backend.run(self._feed)[:filled]
+        answer = self._backend.run(self._feed)[:filled]
+        if answer.dtype.kind == "f" and not np.isfinite(answer.sum(dtype=np.float32)):
+            raise BackendError(f"{self._backend.description}: the model's logits are not finite; its numbers overflow")
+        return answer
 
-    def _classmap(self, answer: Array, prepared: Prepared) -> ClassMap:
+    def _classmap(self, answer: Array, prepared: Prepared, out: ClassMap | None = None) -> ClassMap:
         if self.spec.output is OutputKind.LOGITS:
-            logits = np.asarray(answer, np.float32)
-            return classmap_from_logits(logits, prepared.image_hw, (prepared.span_y, prepared.span_x))
+            span = prepared.span_y, prepared.span_x
+            return classmap_from_logits(answer, prepared.image_hw, span, out=out, work=self._work)
         height, width = prepared.covered_hw
-        return resize_classmap(answer[:height, :width], prepared.image_hw)
+        return resize_classmap(answer[:height, :width], prepared.image_hw, out=out, work=self._work)
 
-    def _slide_classmap(self, image: Image, order: ColorOrder) -> ClassMap:
+    def _slide_classmap(self, image: Image, order: ColorOrder, out: ClassMap | None = None) -> ClassMap:
         height, width = image.shape[:2]
-        return classmap_from_logits(self._slide(image, order), (height, width), (height / STRIDE, width / STRIDE))
+        span = height / STRIDE, width / STRIDE
+        return classmap_from_logits(self._slide(image, order), (height, width), span, out=out, work=self._work)
 
     def _slide(self, image: Image, order: ColorOrder) -> Logits:
-        """`(C, h, w)` averaged logits of all tiles on their common grid."""
+        """`(C, h, w)` averaged logits of all tiles on their common grid; valid until the next call."""
         height, width = self.spec.input_hw
         tiling = Tiling.over((image.shape[0], image.shape[1]), self.spec.input_hw, self._overlap)
-        total = np.zeros((self.spec.num_classes, *tiling.grid_hw), np.float32)
-        count = np.zeros(tiling.grid_hw, np.float32)
+        total = self._work.array("total", (self.spec.num_classes, *tiling.grid_hw), np.float32)
+        count = self._work.array("count", tiling.grid_hw, np.float32)
+        total.fill(0)
+        count.fill(0)
         for group in _groups(list(tiling), self.spec.batch):
             for i, tile in enumerate(group):
-                place(image[tile.y : tile.y + height, tile.x : tile.x + width], self.spec, order, out=self._feed[i])
+                pixels = image[tile.y : tile.y + height, tile.x : tile.x + width]
+                place(pixels, self.spec, order, out=self._feed[i], work=self._work)
             for tile, answer in zip(group, self._run(len(group)), strict=True):
                 rows, cols = tiling.cells(tile)
                 total[:, rows, cols] += answer

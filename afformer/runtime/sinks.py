@@ -1,23 +1,28 @@
-"""Where results go: files in a folder now; anything that takes a frame and its class map fits behind `Sink`."""
+"""Where results go: files in a folder, JSON lines. Anything that takes a frame and its class map fits behind `Sink`."""
 
 from __future__ import annotations
 
 import abc
+import contextlib
+import datetime
 import enum
 import io
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from afformer.errors import ImageError, OutputError
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
-from afformer.output import make_folder, replacing
+from afformer.output import check_writable, make_folder, replacing
 from afformer.runtime.render import Renderer, beside, class_shares, side_by_side
 from afformer.runtime.sources import Frame
+
+_LONGEST_NAME = 200
+"""Bytes of a picture's name that outputs keep, so that their endings fit into a file name, too."""
 
 
 class Output(enum.Enum):
@@ -42,6 +47,8 @@ class Sink(abc.ABC):
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:
         """Takes one frame, which holds a picture, and its class map, `(H, W)` class ids at the picture's size.
 
+        Both arrays may be overwritten after the call.
+
         Returns:
             The files that were written.
 
@@ -49,8 +56,16 @@ class Sink(abc.ABC):
             OutputError: A file cannot be written.
         """
 
-    def close(self) -> None:  # noqa: B027 - optional: files in a folder need none
-        """Finishes what the sink writes. It cannot be used afterwards."""
+    def close(self) -> list[Path]:
+        """Finishes what the sink writes. It cannot be used afterwards; closing twice does nothing.
+
+        Returns:
+            The files that are there only now.
+
+        Raises:
+            OutputError: A file cannot be finished.
+        """
+        return []
 
     def __enter__(self) -> Sink:
         return self
@@ -98,11 +113,13 @@ class FolderSink(Sink):
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
         if isinstance(frame.content, ImageError):
             raise ValueError(f"frame {frame.index} ({frame.name}) holds an error and no picture; report it instead")
-        name = self._free_name(frame.name)
+        # Frames of a video or a camera are numbered: to note the names of an endless stream would fill the memory.
+        name = self._free_name(frame.name) if frame.time_s is None else frame.name
         paths = [self.folder / f"{name}{output.value}" for output in self.outputs]
-        for output, path in zip(self.outputs, paths, strict=True):
+        for path in paths:
             if path.resolve() in self._protected:
                 raise OutputError(f"{path}: is one of the inputs and is not overwritten; choose another output folder")
+        for output, path in zip(self.outputs, paths, strict=True):
             _WRITERS[output](self, path, frame, classmap)
         return paths
 
@@ -115,6 +132,7 @@ class FolderSink(Sink):
 
     def _free_name(self, name: str) -> str:
         """`name`, or the first of `name-2`, `name-3`, ... that no frame has had. Case does not tell names apart."""
+        name = name.encode(errors="surrogateescape")[:_LONGEST_NAME].decode(errors="ignore")
         free, number = name, 1
         while free.casefold() in self._taken:
             number += 1
@@ -148,6 +166,62 @@ _WRITERS: dict[Output, Callable[[FolderSink, Path, Frame, ClassMap], None]] = {
     Output.NPY: FolderSink._write_npy,
     Output.JSON: FolderSink._write_json,
 }
+
+
+class JsonLinesSink(Sink):
+    """One JSON object a line and frame: what `frame_report` says, with the frame's number and time stamps.
+
+    A file is put in its place when the sink is closed, unless there was no frame; to watch lines as they come, write
+    them to stdout.
+
+    Args:
+        target: The file, or a text stream (such as `sys.stdout`) that is flushed after each line and stays open.
+        classes: Class names.
+
+    Raises:
+        OutputError: Nothing can be written there.
+    """
+
+    def __init__(self, target: Path | TextIO, classes: Sequence[str]) -> None:
+        self._path = target if isinstance(target, Path) else None
+        self._classes = tuple(classes)
+        self._finish = contextlib.ExitStack()
+        self._stream = None if isinstance(target, Path) else target
+        if isinstance(target, Path):
+            check_writable(target)
+
+    def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
+        utc = datetime.datetime.fromtimestamp(frame.captured_at, datetime.timezone.utc) if frame.captured_at else None
+        line = {
+            "index": frame.index,
+            "time_s": None if frame.time_s is None else round(frame.time_s, 6),
+            "captured_at": utc.isoformat(timespec="milliseconds") if utc else None,
+            **frame_report(frame, classmap, self._classes),
+        }
+        stream = self._stream or self._open()
+        try:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            if self._path is None:
+                stream.flush()
+        except OSError as error:
+            where = self._path or "stdout"
+            raise OutputError(f"{where}: JSON lines cannot be written any more ({error.strerror})") from error
+        return []
+
+    def close(self) -> list[Path]:  # noqa: D102 - see Sink
+        if self._path is None or self._stream is None:
+            return []
+        self._stream = None
+        self._finish.close()
+        return [self._path]
+
+    def _open(self) -> TextIO:
+        """Opens the file at the first frame: a sink that is never closed leaves nothing if nothing was written."""
+        assert self._path is not None, "streams are open"
+        temporary = self._finish.enter_context(replacing(self._path))
+        stream: TextIO = self._finish.enter_context(temporary.open("w", encoding="utf-8"))
+        self._stream = stream
+        return stream
 
 
 def frame_report(frame: Frame, classmap: ClassMap, classes: tuple[str, ...]) -> dict[str, Any]:

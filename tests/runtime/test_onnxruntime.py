@@ -84,3 +84,24 @@ def test_a_folder_is_no_model(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(BackendError, match=r"folder\.onnx: no such model file"):
         OnnxRuntimeBackend(folder)
+
+
+def test_feeds_in_turn_and_feeds_that_change_in_place_are_read_anew(tmp_path: Path) -> None:
+    dark, bright = np.full((1, 3, 64, 96), -2, np.float32), np.full((1, 3, 64, 96), 2, np.float32)
+    with OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx")) as backend:
+        of_dark, of_bright = backend.run(dark).copy(), backend.run(bright).copy()
+        assert (of_dark != of_bright).any()
+        np.testing.assert_array_equal(backend.run(dark), of_dark)
+        dark[:] = bright
+        np.testing.assert_array_equal(backend.run(dark), of_bright)
+        for _ in range(3):  # arrays that are gone at once may follow each other in the same memory
+            np.testing.assert_array_equal(backend.run(np.full_like(dark, 2)), of_bright)
+            np.testing.assert_array_equal(backend.run(np.full_like(dark, -2)), of_dark)
+
+
+def test_the_answer_is_the_same_buffer_every_time(tmp_path: Path) -> None:
+    feed = np.zeros((1, 3, 64, 96), np.float32)
+    with OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx")) as backend:
+        answer = backend.run(feed)
+        assert backend.run(feed) is answer
+    assert np.isfinite(answer).all()  # and it outlives the engine

@@ -58,3 +58,8 @@ def test_an_exported_model_has_one_size_and_another_is_refused(tmp_path: Path) -
     assert open_backend(path, input_hw=(64, 96)).spec.input_hw == (64, 96)
     with pytest.raises(BackendError, match=r"tiny\.onnx: is a model for 64x96 only"):
         open_backend(path, input_hw=(64, 128))
+
+
+def test_thousands_of_threads_are_refused_before_they_are_started(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"9999 threads are too many for this machine; expected 0 \(automatic\) to"):
+        open_backend(tmp_path / "model.onnx", threads=9999)

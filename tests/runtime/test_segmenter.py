@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from afformer.errors import BackendError, ImageError
 from afformer.runtime import ColorOrder, Fit, Segmenter, classmap_from_logits
-from afformer.runtime.backend import Array
+from afformer.runtime.backend import Array, output_tensor
 from afformer.runtime.fake import FakeBackend
 from afformer.spec import InputKind, ModelSpec, OutputKind
 from tests.runtime.tiny_models import SPEC, variants, write_tiny_onnx
@@ -205,3 +205,18 @@ def test_it_closes_the_model_it_opened_but_not_the_one_it_was_given(tmp_path: Pa
         assert segment.spec == SPEC
     with pytest.raises(BackendError, match="closed"):
         segment(_halves(8, 8))
+
+
+def test_slide_needs_tiles_of_whole_cells() -> None:
+    spec = dataclasses.replace(SPEC, input_hw=(100, 64))
+    with pytest.raises(BackendError, match=r"tiles of 100x64 do not fit together.*multiples of 8"):
+        Segmenter(FakeBackend(spec), fit=Fit.SLIDE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_an_error_and_no_class(value: float) -> None:
+    spec = dataclasses.replace(SPEC, output=OutputKind.LOGITS)
+    _, shape, _ = output_tensor(spec)
+    backend = FakeBackend(spec, lambda image: np.full(shape, value, np.float32))
+    with pytest.raises(BackendError, match="logits are not finite"):
+        Segmenter(backend)(np.zeros((20, 30, 3), np.uint8))

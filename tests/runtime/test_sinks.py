@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from afformer.errors import ImageError, OutputError
 from afformer.images import read_image, read_label
 from afformer.runtime.render import Renderer
-from afformer.runtime.sinks import FolderSink, Output
+from afformer.runtime.sinks import FolderSink, JsonLinesSink, Output
 from afformer.runtime.sources import Frame
 
 PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
@@ -116,3 +117,62 @@ def test_class_maps_of_many_classes_are_written_too(tmp_path: Path) -> None:
     classmap = np.array([[0, 1, 2], [3, 4, 299]], np.int32)
     paths = FolderSink(tmp_path, renderer, list(Output)).write(frame(), classmap)
     assert (read_label(paths[1]) == classmap).all()
+
+
+def test_json_lines_hold_one_frame_each_with_its_time_stamps(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path / "out.jsonl", RENDERER.classes)
+    image = np.zeros((2, 3, 3), np.uint8)
+    assert sink.write(Frame(7, "cam_000007", image, time_s=0.25, captured_at=86400.5), CLASSMAP) == []
+    sink.write(frame(path=Path("in/street.jpg")), CLASSMAP)
+    assert not (tmp_path / "out.jsonl").exists()
+    assert sink.close() == [tmp_path / "out.jsonl"]
+    first, second = (json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert (first["index"], first["time_s"], first["captured_at"]) == (7, 0.25, "1970-01-02T00:00:00.500+00:00")
+    assert (first["picture"], first["width"], first["height"]) == ("cam_000007", 3, 2)
+    assert [entry["name"] for entry in first["classes"]] == ["road", "sky", "car"]
+    assert (second["time_s"], second["captured_at"]) == (None, None)
+    assert files(tmp_path) == ["out.jsonl"]
+    assert sink.close() == []
+
+
+def test_json_lines_on_a_stream_come_at_once_and_leave_it_open() -> None:
+    class Stream(io.StringIO):
+        flushed = 0
+
+        def flush(self) -> None:
+            self.flushed += 1
+
+    stream = Stream()
+    with JsonLinesSink(stream, RENDERER.classes) as sink:
+        sink.write(frame(), CLASSMAP)
+        assert stream.flushed == 1
+    assert json.loads(stream.getvalue())["index"] == 0
+    assert not stream.closed
+
+
+def test_json_lines_that_cannot_be_written_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        JsonLinesSink(tmp_path / "none" / "out.jsonl", RENDERER.classes)
+
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(OutputError, match=r"stdout: JSON lines cannot be written any more \(Broken pipe\)"):
+        JsonLinesSink(Closed(), RENDERER.classes).write(frame(), CLASSMAP)
+
+
+def test_very_long_names_are_cut_so_that_the_endings_fit(tmp_path: Path) -> None:
+    image, classmap = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)
+    sink = FolderSink(tmp_path, Renderer(("a",), ((1, 2, 3),)), [Output.MASK])
+    first = sink.write(Frame(0, "é" * 120, image), classmap)
+    second = sink.write(Frame(1, "é" * 120, image), classmap)
+    assert first != second
+    assert all(path.is_file() for path in (*first, *second))
+
+
+def test_json_lines_without_a_frame_leave_nothing(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path / "out.jsonl", RENDERER.classes)
+    assert files(tmp_path) == []
+    assert sink.close() == []
+    assert files(tmp_path) == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import threading
 from pathlib import Path
 
 import cv2
@@ -10,6 +13,8 @@ import pytest
 
 from afformer.errors import ImageError
 from afformer.runtime.sources import open_source
+from afformer.runtime.video import VideoFile
+from tests.runtime.moving_pictures import mjpeg_server, write_clip
 
 
 def picture(path: Path, red: int = 0) -> Path:
@@ -112,3 +117,72 @@ def test_a_source_without_pictures_is_one_clear_line(tmp_path: Path, spec: str, 
 def test_no_source_at_all_is_an_error() -> None:
     with pytest.raises(ImageError, match="no source was given"):
         open_source([])
+
+
+def test_a_numbered_sequence_gives_its_numbers_in_order_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("f_0010.png", "f_0002.png", "f_10000.png", "f_3.png", "f_4.jpg", "g_0001.png", "f_0005_mask.png"):
+        picture(tmp_path / name)
+    assert names(open_source(str(tmp_path / "f_%04d.png")).paths, tmp_path) == [
+        "f_0002.png",
+        "f_0010.png",
+        "f_10000.png",
+    ]
+    assert open_source(str(tmp_path / "f_%d.png")).length == 4
+    with pytest.raises(ImageError, match="holds no pictures"):
+        open_source(str(tmp_path / "none" / "f_%04d.png"))
+
+
+def test_a_file_whose_name_looks_like_a_sequence_is_the_file(tmp_path: Path) -> None:
+    assert open_source(picture(tmp_path / "100%d.png")).length == 1
+
+
+def test_a_video_file_is_opened_as_one_whatever_the_case_of_its_ending(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.AVI"):
+        with open_source(str(write_clip(tmp_path / name, 3).rename(tmp_path / name.upper()))) as source:
+            assert isinstance(source, VideoFile)
+            assert source.paths == (tmp_path / name.upper(),)
+            assert len(list(source)) == 3
+
+
+def test_a_video_behind_a_url_is_read_frame_by_frame(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", 6)
+    handler = functools.partial(QuietFiles, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            with open_source(f"http://127.0.0.1:{server.server_address[1]}/a.mp4?token=1") as source:
+                assert [frame.index for frame in source] == [0, 1, 2, 3, 4, 5]
+                assert (source.live, source.name) == (False, "a")
+        finally:
+            server.shutdown()
+
+
+def test_a_stream_is_live() -> None:
+    with mjpeg_server(frames_per_connection=1000) as url, open_source(url) as source:
+        assert source.live
+        assert next(iter(source)).name == "stream_000000"
+
+
+@pytest.mark.parametrize("camera", [97, "97", "/dev/video97"])
+def test_a_number_or_a_device_is_a_camera(camera: int | str) -> None:
+    with pytest.raises(ImageError, match="97: is not there, or another program uses it"):
+        open_source(camera)
+
+
+def test_a_folder_named_like_a_camera_is_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "0" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert open_source("0").length == 1
+
+
+@pytest.mark.parametrize("other", ["-", "0", 0, "rtsp://127.0.0.1/x", "a.mp4"])
+def test_what_moves_must_be_the_only_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str | int) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(ImageError, match=f"{other}: must be the only source"):
+        open_source([picture(tmp_path / "a.png"), other])
+
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass

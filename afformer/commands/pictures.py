@@ -1,0 +1,112 @@
+"""Commands that segment pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from afformer.commands.options import FilePath, backend_option, engine_of, engine_options, json_option
+from afformer.commands.report import count, echo_error, frame_bar, print_json
+
+if TYPE_CHECKING:
+    from afformer.pipeline.segmenting import Inference
+
+OUTPUTS = ("overlay", "mask", "side-by-side", "npy", "json", "video", "jsonl")
+_SHOWN = 6
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("model", type=FilePath)
+@click.argument("source", type=str, nargs=-1, required=True)
+@click.option("-o", "--out", type=FilePath, help="Folder to write into.")
+@click.option(
+    "--write",
+    "outputs",
+    type=click.Choice(OUTPUTS),
+    multiple=True,
+    help="What to write; may be repeated. Default: overlay and mask of pictures, one video of anything that moves.",
+)
+@click.option("--show", is_flag=True, help="Open a window: q quits, space pauses, s takes a screenshot, l the legend.")
+@click.option(
+    "--smooth", type=click.IntRange(1, 255), default=1, help="Frames in a row that it takes to change a pixel."
+)
+@click.option("--legend", is_flag=True, help="Draw a legend.")
+@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
+@click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
+@backend_option
+@engine_options
+@json_option
+def infer(
+    model: Path, source: tuple[str, ...], out: Path | None, outputs: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Segment SOURCE with MODEL.
+
+    SOURCE is a picture, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as frame_%04d.png, a
+    video, the number of a camera, /dev/video*, the URL of a stream, or - for stdin.
+    """
+    from afformer.pipeline.segmenting import Wanted, segment_pictures
+    from afformer.runtime.sinks import Output
+
+    if out is None and not options["show"] and set(outputs) != {"jsonl"}:
+        raise click.UsageError("name a folder to write into with -o (or --show, or --write jsonl for lines on stdout)")
+    wanted = Wanted(
+        outputs=tuple(Output[name.replace("-", "_").upper()] for name in outputs if name not in ("video", "jsonl")),
+        video="video" in outputs,
+        json_lines="jsonl" in outputs,
+        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "smooth")},
+    )
+    with frame_bar() as seen:
+        result = segment_pictures(model, source, out, wanted=wanted, engine=engine_of(options), seen=seen)
+    if as_json:
+        print_json(result.to_json())
+    elif out is not None:
+        _tell(result)
+    _exit(result)
+
+
+@click.command()
+@click.option(
+    "-o", "--out", type=FilePath, default=Path("afformer-demo"), show_default=True, help="Folder to write to."
+)
+def demo(out: Path) -> None:
+    """Segment the bundled street pictures with the bundled model, exported here where PyTorch is installed."""
+    from afformer import assets
+    from afformer.output import make_folder
+    from afformer.pipeline.exporting import demo_model
+    from afformer.pipeline.segmenting import Wanted, segment_pictures
+    from afformer.runtime.sinks import Output
+
+    make_folder(out)
+    model = demo_model(out, click.echo)
+    wanted = Wanted((Output.OVERLAY, Output.MASK, Output.SIDE_BY_SIDE), legend=True)
+    result = segment_pictures(model, assets.pictures(), out, wanted=wanted)
+    click.echo(f"segmented {count(len(result.pictures), 'picture')} on {result.engine}; look at")
+    for path in result.written:
+        click.echo(f"  {path}")
+
+
+def _tell(result: Inference) -> None:
+    for path in result.written[:_SHOWN]:
+        click.echo(path)
+    if len(result.written) > _SHOWN:
+        click.echo(f"and {count(len(result.written) - _SHOWN, 'file')} more")
+    flow = result.flow
+    rate = f", {flow.frames / flow.seconds:.1f} a second" if flow.seconds else ""
+    dropped = f", {flow.dropped} dropped" if flow.dropped else ""
+    click.echo(f"{count(flow.frames, 'picture')} on {result.engine}{rate}{dropped}")
+
+
+def _exit(result: Inference) -> None:
+    failures = result.flow.failures
+    for frame in failures:
+        echo_error(str(frame.content))
+    if failures:
+        echo_error(f"{count(len(failures), 'picture')} could not be used")
+    if result.flow.interrupted:
+        sys.exit(_INTERRUPTED)
+    if failures:
+        sys.exit(1)

@@ -1,0 +1,162 @@
+"""Models against labels, against each other, and against the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from afformer import assets, datasets
+from afformer.benchmark import CALLS, Benchmark, benchmark
+from afformer.errors import AfformerError, ImageError
+from afformer.evaluation import Comparison, Evaluation, Progress, compare, evaluate, silent
+from afformer.latency import Contender, Seen, unseen
+from afformer.pipeline.engine import ANY_ENGINE, Engine, convention_of
+from afformer.runtime.backend import Backend, Device, input_tensor, output_tensor, parse_device
+from afformer.runtime.segmenter import Segmenter
+from afformer.runtime.sources import open_source
+
+
+def evaluate_model(
+    model: Path,
+    images: Path,
+    labels: Path,
+    *,
+    dataset: str | None = None,
+    engine: Engine = ANY_ENGINE,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Measures a model on labelled pictures.
+
+    Args:
+        model: A model file or a checkpoint.
+        images: Folder of pictures.
+        labels: Folder of labels.
+        dataset: Whose label convention to follow; None takes the model's own data set.
+        engine: How to open the model.
+        progress: Shows progress over the pictures.
+
+    Raises:
+        AfformerError: The model cannot be opened, or the folders do not fit together.
+    """
+    with engine.open(model) as backend:
+        convention = convention_of(backend.spec, dataset, model)
+        pairs = datasets.pairs(convention, images, labels)
+        return evaluate(Segmenter(backend, fit=engine.fit), pairs, convention, progress)
+
+
+def compare_models(
+    a: Path, b: Path, images: Path, *, engine: Engine = ANY_ENGINE, progress: Progress = silent
+) -> Comparison:
+    """Measures how far two models, or a model and a checkpoint, agree on pictures; `a` is taken for the truth.
+
+    A checkpoint is run at the other model's size.
+
+    Raises:
+        AfformerError: A model cannot be opened, or they have different classes.
+    """
+    pictures = open_source(images).paths
+    with contextlib.ExitStack() as stack:
+        first, second = _open_both(engine, a, b, stack)
+        if first.spec.classes != second.spec.classes:
+            raise AfformerError(
+                f"{a} has {first.spec.num_classes} classes and {b} has {second.spec.num_classes}, or they are named "
+                "differently; only models of the same classes can be compared"
+            )
+        segment_a, segment_b = Segmenter(first, fit=engine.fit), Segmenter(second, fit=engine.fit)
+        return compare(segment_a, segment_b, pictures, first.spec.classes, progress)
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Pictures with labels.
+
+    Attributes:
+        images: Folder of pictures.
+        labels: Folder of labels.
+        dataset: Whose label convention to follow; None takes the model's own data set.
+    """
+
+    images: Path
+    labels: Path
+    dataset: str | None = None
+
+
+def benchmark_models(
+    models: Sequence[Path],
+    *,
+    backends: Sequence[str] = (),
+    threads: Sequence[int] = (0,),
+    device: Device | str = Device.CPU,
+    input_hw: tuple[int, int] | None = None,
+    picture: Path | None = None,
+    calls: int = CALLS,
+    profile: bool = False,
+    labelled: Labelled | None = None,
+    seen: Seen = unseen,
+) -> Benchmark:
+    """Measures every model on every backend with every number of threads against the first of them.
+
+    Args:
+        models: Model files or checkpoints.
+        backends: Names; by the files' endings if empty.
+        threads: Numbers of CPU threads; 0 leaves the choice to the engine.
+        device: Where to run.
+        input_hw: Size to run checkpoints at.
+        picture: What to segment; a bundled picture if None.
+        calls: Calls of each that count.
+        profile: Ask for the dearest operators, too.
+        labelled: What to measure mIoU on; none is measured if None.
+        seen: Told after each round how many are done, of how many.
+
+    Raises:
+        AfformerError: A model cannot be opened or run, or a picture or a label cannot be read.
+    """
+    contenders = [
+        Contender(model, backend, count, parse_device(device).value, input_hw)
+        for model, backend, count in itertools.product(models, backends or (None,), threads)
+    ]
+    accuracy = functools.partial(_accuracy, labelled) if labelled else None
+    picture = picture or assets.pictures()[0]
+    return benchmark(contenders, picture, calls=calls, profile=profile, accuracy=accuracy, seen=seen)
+
+
+def _accuracy(labelled: Labelled, contender: Contender) -> float:
+    device = parse_device(contender.device)
+    engine = Engine(contender.backend, device, contender.threads, input_hw=contender.input_hw)
+    result = evaluate_model(contender.path, labelled.images, labelled.labels, dataset=labelled.dataset, engine=engine)
+    for failure in result.failures:
+        raise ImageError(failure.reason)
+    return result.miou
+
+
+def inspect_model(model: Path, engine: Engine = ANY_ENGINE) -> dict[str, Any]:
+    """What a model says of itself, as plain data."""
+    with engine.open(model) as backend:
+        tensors = {"input": input_tensor(backend.spec), "output": output_tensor(backend.spec)}
+        described = {
+            kind: {"name": tensor.name, "dtype": str(tensor.dtype), "shape": list(tensor.shape)}
+            for kind, tensor in tensors.items()
+        }
+        return {
+            "path": str(model),
+            "bytes": model.stat().st_size,
+            "engine": backend.description,
+            "tensors": described,
+            "spec": json.loads(backend.spec.to_json()),
+        }
+
+
+def _open_both(engine: Engine, a: Path, b: Path, stack: contextlib.ExitStack) -> tuple[Backend, Backend]:
+    """Opens the model that has a size of its own first, so that a checkpoint can be run at that size."""
+    exported = [path for path in (a, b) if path.suffix.lower() == ".onnx"]
+    opened = {path: stack.enter_context(engine.open(path)) for path in exported[:1]}
+    size = next((backend.spec.input_hw for backend in opened.values()), engine.input_hw)
+    engine = dataclasses.replace(engine, input_hw=engine.input_hw or size)
+    first, second = (opened.get(path) or stack.enter_context(engine.open(path)) for path in (a, b))
+    return first, second

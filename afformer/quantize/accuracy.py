@@ -1,0 +1,126 @@
+"""How accurate a candidate is: against the labels if there are any, and against the float model's own class maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from afformer.datasets import Dataset
+from afformer.errors import ImageError
+from afformer.images import ClassMap, RGBImage, read_image, read_label
+from afformer.metrics import ConfusionMatrix, pixel_agreement
+
+Segment = Callable[[RGBImage], ClassMap]
+"""From an `(H, W, 3)` uint8 RGB picture to its `(H, W)` class ids."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """Pictures to measure on.
+
+    Attributes:
+        pictures: Paths of readable pictures.
+        labels: The label of each picture; empty if there are none.
+        dataset: What the labels mean; needed with labels.
+    """
+
+    pictures: tuple[Path, ...]
+    labels: tuple[Path, ...] = ()
+    dataset: Dataset | None = None
+
+    def __post_init__(self) -> None:
+        if not self.pictures:
+            raise ImageError("there are no pictures to measure accuracy on; expected one or more")
+        if self.labels and (len(self.labels) != len(self.pictures) or self.dataset is None):
+            raise ImageError(
+                f"{len(self.pictures)} pictures came with {len(self.labels)} labels; expected one each, and a data set"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """What was measured; all shares are 0..1.
+
+    Attributes:
+        agreement: Share of the pixels with the float model's class.
+        worst_picture: The picture where that share is least.
+        worst_agreement: The share there.
+        miou: Mean IoU against the labels; None without labels.
+        per_class_iou: IoU of each class against the labels, or without labels against the float model's class maps;
+            nan for classes that do not occur.
+        pictures: Number of pictures.
+    """
+
+    agreement: float
+    worst_picture: Path
+    worst_agreement: float
+    miou: float | None
+    per_class_iou: tuple[float, ...]
+    pictures: int
+
+
+class Referee:
+    """Knows what the float model answers, and how good that is.
+
+    Args:
+        validation: The pictures; each is read anew for every candidate, none is kept.
+        reference: The float model.
+        num_classes: Number of classes.
+
+    Attributes:
+        reference: The float model's own accuracy.
+
+    Raises:
+        ImageError: A picture or label cannot be read, or the two differ in size.
+    """
+
+    def __init__(self, validation: Validation, reference: Segment, num_classes: int) -> None:
+        self.validation = validation
+        self._classes = num_classes
+        self._maps = [np.array(reference(read_image(path))) for path in validation.pictures]
+        self.reference = self._measured(self._maps)
+
+    def measure(self, segment: Segment) -> Accuracy:
+        """The accuracy of a candidate."""
+        return self._measured(segment(read_image(path)) for path in self.validation.pictures)
+
+    def map_of(self, index: int) -> ClassMap:
+        """The float model's class map of a picture."""
+        return self._maps[index]
+
+    def drop(self, accuracy: Accuracy) -> float:
+        """Points lost, of mIoU if there are labels and of pixel agreement if not. Below zero if something was won."""
+        if accuracy.miou is None or self.reference.miou is None:
+            return 100 * (1 - accuracy.agreement)
+        return 100 * (self.reference.miou - accuracy.miou)
+
+    def _measured(self, maps: Iterable[ClassMap]) -> Accuracy:
+        against_float = ConfusionMatrix(self._classes, ignore=None)
+        against_truth = ConfusionMatrix(self._classes) if self.validation.labels else None
+        worst = (math.inf, self.validation.pictures[0])
+        for index, found in enumerate(maps):
+            against_float.add(self._maps[index], found)
+            worst = min(worst, (pixel_agreement(self._maps[index], found), self.validation.pictures[index]))
+            if against_truth is not None:
+                against_truth.add(self._truth(index, found.shape), found)
+        return Accuracy(
+            agreement=against_float.pixel_accuracy,
+            worst_picture=worst[1],
+            worst_agreement=worst[0],
+            miou=against_truth.miou if against_truth is not None else None,
+            per_class_iou=tuple((against_truth or against_float).per_class_iou.tolist()),
+            pictures=len(self._maps),
+        )
+
+    def _truth(self, index: int, shape: tuple[int, ...]) -> ClassMap:
+        label = self.validation.labels[index]
+        assert self.validation.dataset is not None, "Validation refuses labels without a data set"
+        truth = self.validation.dataset.train_ids(read_label(label), label)
+        if truth.shape != shape:
+            size, expected = ("x".join(map(str, reversed(hw))) for hw in (truth.shape, shape))
+            raise ImageError(f"{label}: is {size}, but its picture {self.validation.pictures[index]} is {expected}")
+        return truth

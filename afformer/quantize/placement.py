@@ -1,0 +1,82 @@
+"""What is quantized how, per target: one literal table."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+
+from afformer.quantize.affine import Kind
+
+
+class Target(enum.Enum):
+    """What the INT8 model is made for."""
+
+    X86 = "x86"
+    """ONNX Runtime on x86-64: integer operators, channels last."""
+    ARM = "arm"
+    """ONNX Runtime on ARM: the same with signed activations."""
+    TENSORRT = "tensorrt"
+    """TensorRT 10 and 11: explicit Q/DQ, symmetric, float bias."""
+    GENERIC = "generic"
+    """Explicit Q/DQ for engines that fuse it themselves; OpenVINO's fastest form."""
+
+
+class Form(enum.Enum):
+    """How quantization is written in the graph."""
+
+    INTEGER = "integer"
+    """Operators on integers (QLinearConv, ...): what runs is what is written."""
+    QDQ = "qdq"
+    """QuantizeLinear/DequantizeLinear pairs around float operators: the engine fuses them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """How a target wants its numbers. Weights are symmetric int8 with one scale an output channel everywhere.
+
+    Attributes:
+        form: How quantization is written. INTEGER has an int32 bias, QDQ a float bias.
+        activations: The integer type of activations.
+        symmetric: Whether activations have their zero point in the type's middle.
+        quantized: Operator types that are quantized.
+        fewest_inputs: A convolution of fewer input channels stays in float.
+        largest_depthwise: A depthwise convolution with a larger kernel stays in float.
+        bytes_across_layouts: Whether what convolutions hand to attention is quantized too: there the engine changes the
+            layout, and moving bytes is several times cheaper than moving floats.
+    """
+
+    form: Form
+    activations: Kind
+    symmetric: bool
+    quantized: frozenset[str]
+    fewest_inputs: int = 1
+    largest_depthwise: float = math.inf
+    bytes_across_layouts: bool = False
+
+
+_INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add"})
+
+TABLE: dict[Target, Scheme] = {
+    # ONNX Runtime takes input channels by fours, and its float 7x7 depthwise kernel beats its integer one (0.25 : 0.47
+    # ms)
+    Target.X86: Scheme(Form.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5),
+    Target.ARM: Scheme(Form.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4),
+    Target.TENSORRT: Scheme(Form.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
+    Target.GENERIC: Scheme(Form.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True),
+}
+
+WHY_FLOAT: dict[str, str] = {
+    "Softmax": "over N tokens it gives values near 1/N, which one 8-bit scale rounds to zero",
+    "MatMul": "the K^T V product and the low-pass filters sum over all tokens; together they take little time",
+    "LayerNormalization": "its statistics need more than 8 bits",
+    "ReduceMean": "the norm's statistics need more than 8 bits",
+    "Max": "the head's norm, whose statistics need more than 8 bits",
+    "Resize": "the engine's 8-bit resize is slower than its float one",
+    "Mul": "its operands are in float for attention already",
+    "Gelu": "the engine fuses it into the convolution before it",
+    "HardSwish": "the engine fuses it into the convolution before it",
+    "Add": "its operands are in float already, or the engine fuses it into the convolution before it",
+    "Relu": "its operand is in float already",
+}
+"""Why an operator that could be quantized is not, unless there is a reason of its own."""

@@ -1,0 +1,100 @@
+"""Whether an INT8 model is worth having: within the drop and faster than float, both measured."""
+
+from __future__ import annotations
+
+import dataclasses
+
+GOOD_AGREEMENT = 0.99
+"""Share of the pixels with the float model's class below which a warning is due when no drop was asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bargain:
+    """What was measured, and what was asked for.
+
+    Attributes:
+        drop: Points lost.
+        measure: Of what, such as `mIoU`.
+        max_drop: Points that may be lost; None if any may.
+        agreement: Share of the pixels with the float model's class, 0..1.
+        ratio: Latency over the float model's.
+        exhausted: Whether the search ran out of its budget.
+        foreign: Whether the target is another machine than the one that measured.
+        allow_drop: Whether to accept a larger drop.
+        allow_slower: Whether to accept a slower model.
+    """
+
+    drop: float
+    measure: str
+    max_drop: float | None
+    agreement: float
+    ratio: float
+    exhausted: bool = False
+    foreign: bool = False
+    allow_drop: bool = False
+    allow_slower: bool = False
+
+    @property
+    def accurate(self) -> bool:
+        """Whether the drop is within what was asked for."""
+        return self.max_drop is None or self.drop <= self.max_drop
+
+    @property
+    def faster(self) -> bool:
+        """Whether it is faster than float."""
+        return self.ratio < 1
+
+    @property
+    def success(self) -> bool:
+        """Whether both hold."""
+        return self.accurate and self.faster
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the model is handed over: both hold, or what does not is allowed."""
+        return (self.accurate or self.allow_drop) and (self.faster or self.allow_slower)
+
+    def accuracy(self) -> str:
+        """One sentence on accuracy."""
+        lost = f"{_points(self.drop)} of {self.measure}" if self.drop > 0 else f"nothing of {self.measure}"
+        same = f"{self.agreement:.2%} of pixels have the float model's class"
+        if self.max_drop is None:
+            return f"Loses {lost}; {same}."
+        if self.accurate:
+            return f"Within the drop: loses {lost}, allowed are {self.max_drop:g}; {same}."
+        over = self.drop - self.max_drop
+        return f"Too inaccurate: loses {lost}, {_points(over)} more than the {self.max_drop:g} allowed; {same}."
+
+    def speed(self) -> str:
+        """One sentence on speed."""
+        if self.faster:
+            return f"Faster than float: {self.ratio:.2f} of its latency, {1 / self.ratio:.2f} times as fast."
+        return f"Not faster than float: {self.ratio:.2f} of its latency, measured in turns on this machine."
+
+    def advice(self) -> list[str]:
+        """What to try, a sentence each; empty after a success."""
+        found = []
+        if not self.accurate:
+            if self.exhausted:
+                found.append("The search ended with its budget; raise --budget to let it go on.")
+            found.append(
+                "Calibrate with more pictures like those the model will see, try --method mse or percentile, allow a "
+                "larger --max-drop, or take the model as it is with --allow-drop."
+            )
+        if not self.faster:
+            found.append(
+                "This machine is not the target: take the model with --allow-slower and measure there."
+                if self.foreign
+                else "Try another --target or --backend, or allow a larger --max-drop so that less stays in float; "
+                "--allow-slower takes the model as it is, for deployment elsewhere."
+            )
+        if self.max_drop is None and self.agreement < GOOD_AGREEMENT:
+            found.append(
+                f"Fewer than {GOOD_AGREEMENT:.0%} of pixels agree with the float model: name a --max-drop, and the "
+                "search leaves in float what hurts most."
+            )
+        return found
+
+
+def _points(value: float) -> str:
+    return f"{value:.2f} points" if abs(value) >= 0.005 else f"{value:.1g} points"

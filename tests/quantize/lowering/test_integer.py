@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import collections
+
+import numpy as np
+import onnx
+import pytest
+
+from afformer.errors import QuantizeError
+from afformer.quantize.lowering.integer import lower_to_integers
+from afformer.quantize.lowering.report import Lowered
+from afformer.quantize.placement import TABLE, Target
+from tests.quantize.lowering.graphs import noise, observed, operators, parse, run
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def lowered(model: onnx.ModelProto, keep_float: frozenset[str] = NOTHING, target: Target = Target.X86) -> Lowered:
+    return lower_to_integers(model, observed(model), TABLE[target], keep_float, 8)
+
+
+def chain(activation: str = "HardSwish") -> onnx.ModelProto:
+    """What a stage's pixels go through: dense, activation, depthwise, activation, dense, residual add."""
+    return parse(
+        f"""
+        chain (float[1, 8, 9, 10] x) => (float[1, 4, 5, 5] y) {{
+            a = Conv <kernel_shape = [1, 1]> (x, w0, b0)
+            b = {activation} (a)
+            c = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 16> (b, w1)
+            d = {activation} (c)
+            e = Conv <kernel_shape = [1, 1]> (d, w2, b2)
+            f = Add (b, e)
+            y = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (f, w3)
+        }}""",
+        w0=(16, 8, 1, 1),
+        b0=(16,),
+        w1=(16, 1, 3, 3),
+        w2=(16, 16, 1, 1),
+        b2=(16,),
+        w3=(4, 16, 3, 3),
+    )
+
+
+def attention() -> onnx.ModelProto:
+    """A norm on tokens, a value read channels first and by a 7x7 filter, a float residual stream, a resize."""
+    return parse(
+        """
+        attention (float[1, 16, 6, 7] x) => (float[1, 16, 12, 14] y)
+        <int64[4] heads = {1, 4, 4, 42}, int64[4] map = {1, 16, 6, 7}, int64[4] size = {1, 16, 12, 14}> {
+            p = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 16> (x, position)
+            last = Transpose <perm = [0, 2, 3, 1]> (p)
+            normed = LayerNormalization <axis = -1> (last, g, b)
+            first = Transpose <perm = [0, 3, 1, 2]> (normed)
+            v = Conv <kernel_shape = [1, 1]> (first, value)
+            split = Reshape (v, heads)
+            softmax = Softmax <axis = -1> (split)
+            across = Transpose <perm = [0, 1, 3, 2]> (softmax)
+            similarity = MatMul (split, across)
+            queried = MatMul (similarity, split)
+            merged = Reshape (queried, map)
+            high = Conv <kernel_shape = [7, 7], pads = [3, 3, 3, 3], group = 16> (v, filter)
+            mixed = Add (merged, high)
+            out = Conv <kernel_shape = [1, 1]> (mixed, projection, bias)
+            stream = Add (p, out)
+            y = Resize <mode = "linear", coordinate_transformation_mode = "align_corners"> (stream, , , size)
+        }""",
+        position=(16, 1, 3, 3),
+        g=(16,),
+        b=(16,),
+        value=(16, 16, 1, 1),
+        filter=(16, 1, 7, 7),
+        projection=(16, 16, 1, 1),
+        bias=(16,),
+    )
+
+
+@pytest.mark.parametrize("target", [Target.X86, Target.ARM])
+@pytest.mark.parametrize("activation", ["HardSwish", "Gelu", "Relu"])
+def test_the_result_is_that_of_float_within_the_noise_of_eight_bits(target: Target, activation: str) -> None:
+    model = chain(activation)
+    made = lowered(model, target=target).model
+    onnx.shape_inference.infer_shapes(made, strict_mode=True)
+    assert noise(made, model) < 0.03
+
+
+def test_between_the_first_and_the_last_convolution_nothing_is_converted() -> None:
+    made = lowered(chain()).model
+    assert operators(made)[:2] == ["QuantizeLinear", "Transpose"]
+    assert operators(made)[-2:] == ["Transpose", "DequantizeLinear"]
+    inner = collections.Counter(operators(made)[2:-2])
+    assert inner == {"QLinearConv": 4, "QLinearAdd": 3, "QLinearMul": 2}
+
+
+def test_hard_swish_costs_no_more_than_its_own_rounding() -> None:
+    """The saturating add is exact, so a chain of one convolution is as good with the activation as without."""
+    text = "g (float[1, 16, 8, 8] x) => (float[1, 16, 8, 8] y) {{ a = Conv <kernel_shape = [1, 1]> (x, w)\n {} }}"
+    plain = parse(text.format("y = Identity (a)"), w=(16, 16, 1, 1))
+    active = parse(text.format("y = HardSwish (a)"), w=(16, 16, 1, 1))
+    assert noise(lowered(active).model, active) < 1.5 * noise(lowered(plain).model, plain)
+
+
+@pytest.mark.parametrize("target", [Target.X86, Target.ARM])
+def test_attention_in_float_between_integer_convolutions_gives_the_same(target: Target) -> None:
+    model = attention()
+    assert noise(lowered(model, target=target).model, model) < 0.05
+
+
+def test_the_norm_and_the_residual_stream_need_no_transpose() -> None:
+    report = lowered(attention()).report
+    moved = {step.tensor for step in report.steps if step.op_type == "Transpose"}
+    assert moved == {"x", "v", "mixed", "y"}
+
+
+def test_every_conversion_left_in_the_graph_is_in_the_report_with_a_reason() -> None:
+    made = lowered(attention())
+    counted = collections.Counter(operators(made.model))
+    kept = 1  # the K^T of attention is the float graph's own transpose
+    assert made.report.count("Transpose") == counted["Transpose"] - kept
+    for op_type in ("QuantizeLinear", "DequantizeLinear"):
+        assert made.report.count(op_type) == counted[op_type] > 0
+    assert all(step.reason for step in made.report.steps)
+
+
+def test_whatever_computes_is_integer_or_has_a_reason_to_be_float() -> None:
+    report = lowered(attention()).report
+    assert set(report.integer) == {"p/Conv", "v/Conv", "out/Conv"}
+    assert report.stayed_float["high/Conv"] == "7x7 depthwise: the float kernel is faster"
+    assert {
+        "softmax/Softmax",
+        "similarity/MatMul",
+        "normed/LayerNormalization",
+        "stream/Add",
+    } <= report.stayed_float.keys()
+    assert all(report.stayed_float.values())
+
+
+def test_what_is_kept_in_float_is_float_and_its_activation_with_it() -> None:
+    model = chain()
+    made = lowered(model, frozenset({"a/Conv"}))
+    assert operators(made.model)[:2] == ["Conv", "HardSwish"]
+    assert made.report.stayed_float["a/Conv"] == "kept in float on request"
+    assert made.report.stayed_float["b/HardSwish"] == "its neighbours run in float"
+    assert noise(made.model, model) < 0.03
+
+
+def test_with_everything_in_float_the_graph_computes_exactly_what_it_did() -> None:
+    for model in (chain(), attention()):
+        made = lowered(model, frozenset(node.name for node in model.graph.node)).model
+        assert not {"QuantizeLinear", "QLinearConv"} & set(operators(made))
+        np.testing.assert_allclose(run(made), run(model), atol=1e-4)
+
+
+def test_a_tensor_without_a_range_is_named() -> None:
+    model = chain()
+    ranges = observed(model)
+    del ranges["c"]
+    with pytest.raises(QuantizeError, match="tensor 'c' has no range"):
+        lower_to_integers(model, ranges, TABLE[Target.X86], NOTHING, 8)
+
+
+def test_lowering_is_deterministic() -> None:
+    model = attention()
+    assert lowered(model).model == lowered(model).model
+
+
+def test_the_resize_of_a_class_map_runs_channels_first_like_the_argmax_behind_it() -> None:
+    model = parse(
+        """
+        map (float[1, 8, 6, 6] x) => (int64[1, 12, 12] y) <int64[4] size = {1, 4, 12, 12}> {
+            logits = Conv <kernel_shape = [1, 1]> (x, w)
+            full = Resize <mode = "linear"> (logits, , , size)
+            y = ArgMax <axis = 1, keepdims = 0> (full)
+        }""",
+        w=(4, 8, 1, 1),
+    )
+    made = lowered(model).model
+    assert operators(made)[-4:] == ["Transpose", "DequantizeLinear", "Resize", "ArgMax"]
+    assert (run(made) == run(model)).mean() > 0.9

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from afformer import datasets
+from afformer.errors import ImageError
+from afformer.images import ClassMap, RGBImage
+from afformer.quantize.accuracy import Referee, Validation
+from tests.quantize.small_models import write_pictures
+
+LABELLED = datasets.custom(("dark", "light"), ((0, 0, 0), (255, 255, 255)))
+
+
+def bright(image: RGBImage) -> ClassMap:
+    return (image[:, :, 1] > 127).astype(np.uint8)
+
+
+def shifted(image: RGBImage) -> ClassMap:
+    """Wrong in one of 96 columns, more or less."""
+    return np.roll(bright(image), 1, axis=1)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[Path, ...]:
+    return tuple(write_pictures(tmp_path / "images", 3))
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, pictures: tuple[Path, ...]) -> Validation:
+    (tmp_path / "labels").mkdir()
+    labels = tuple(tmp_path / "labels" / path.name for path in pictures)
+    for path, label in zip(pictures, labels, strict=True):
+        truth = bright(cv2.imread(str(path)))
+        truth[:, :10] = 255
+        truth[:5] = 1 - truth[:5].clip(0, 1)
+        cv2.imwrite(str(label), truth)
+    return Validation(pictures, labels, LABELLED)
+
+
+def test_the_float_model_agrees_with_itself(pictures: tuple[Path, ...]) -> None:
+    referee = Referee(Validation(pictures), bright, 2)
+    assert referee.reference.agreement == 1
+    assert referee.drop(referee.reference) == 0
+    assert referee.measure(bright) == referee.reference
+
+
+def test_without_labels_the_drop_is_the_share_of_pixels_that_differ(pictures: tuple[Path, ...]) -> None:
+    referee = Referee(Validation(pictures), bright, 2)
+    found = referee.measure(shifted)
+    differing = np.mean([(bright(i) != shifted(i)).mean() for i in (cv2.imread(str(p))[:, :, ::-1] for p in pictures)])
+    assert found.agreement == pytest.approx(1 - differing)
+    assert referee.drop(found) == pytest.approx(100 * differing)
+    assert found.miou is None
+
+
+def test_the_worst_picture_is_named(pictures: tuple[Path, ...]) -> None:
+    maps = [np.zeros((64, 96), np.uint8) for _ in pictures]
+    maps[1][:, :48] = 1
+    answers = iter(maps)
+    found = Referee(Validation(pictures), lambda image: np.zeros((64, 96), np.uint8), 2).measure(
+        lambda image: next(answers)
+    )
+    assert (found.worst_picture, found.worst_agreement) == (pictures[1], 0.5)
+
+
+def test_with_labels_the_drop_is_in_points_of_miou(labelled: Validation) -> None:
+    referee = Referee(labelled, bright, 2)
+    found = referee.measure(shifted)
+    assert referee.reference.miou is not None
+    assert found.miou is not None
+    assert referee.drop(found) == pytest.approx(100 * (referee.reference.miou - found.miou))
+    assert 0.8 < referee.reference.miou < 1
+
+
+def test_a_candidate_that_is_better_than_float_has_a_drop_below_zero(labelled: Validation) -> None:
+    referee = Referee(labelled, shifted, 2)
+    assert referee.drop(referee.measure(bright)) < 0
+
+
+def test_classes_that_do_not_occur_have_no_iou(pictures: tuple[Path, ...]) -> None:
+    found = Referee(Validation(pictures), bright, 3).reference
+    assert found.per_class_iou[:2] == (1, 1)
+    assert math.isnan(found.per_class_iou[2])
+
+
+def test_the_reference_keeps_its_own_copy_of_a_reused_buffer(pictures: tuple[Path, ...]) -> None:
+    buffer = np.zeros((64, 96), np.uint8)
+
+    def reusing(image: RGBImage) -> ClassMap:
+        buffer[:] = bright(image)
+        return buffer
+
+    referee = Referee(Validation(pictures), reusing, 2)
+    assert referee.measure(bright).agreement == 1
+
+
+def test_a_label_of_another_size_is_named(labelled: Validation) -> None:
+    cv2.imwrite(str(labelled.labels[1]), np.zeros((10, 20), np.uint8))
+    with pytest.raises(ImageError, match=r"001.png: is 20x10, but its picture .* is 96x64"):
+        Referee(labelled, bright, 2)
+
+
+def test_pictures_and_labels_must_come_in_pairs_and_with_a_data_set(pictures: tuple[Path, ...]) -> None:
+    with pytest.raises(ImageError, match="3 pictures came with 2 labels"):
+        Validation(pictures, pictures[:2], LABELLED)
+    with pytest.raises(ImageError, match="data set"):
+        Validation(pictures, pictures)
+    with pytest.raises(ImageError, match="no pictures"):
+        Validation(())

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+
+from afformer.errors import QuantizeError
+from afformer.quantize import calibration
+from afformer.quantize.calibration import calibrate, distributions
+from afformer.quantize.observers import Method
+from afformer.quantize.ranges import Range
+from afformer.quantize.session import Session
+from tests.quantize.small_models import chain
+
+TENSORS = ["image", "doubled", "shifted", "logits"]
+
+
+def feeds(count: int = 3) -> list[npt.NDArray[np.float32]]:
+    random = np.random.default_rng(0)
+    return [random.standard_normal((1, 3, 4, 4), np.float32) for _ in range(count)]
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_every_method_finds_a_range_for_inputs_inner_tensors_and_outputs_in_the_order_asked_for(method: Method) -> None:
+    found = calibrate(chain(), TENSORS, feeds(), method)
+    assert list(found.ranges) == TENSORS
+    assert found.calls == 3
+
+
+def test_ranges_are_those_of_the_values_that_the_graph_computes() -> None:
+    everything = np.concatenate(feeds())
+    ranges = calibrate(chain(), TENSORS, feeds(), Method.MINMAX).ranges
+    assert ranges["image"] == Range(float(everything.min()), float(everything.max()))
+    assert ranges["shifted"].low == pytest.approx(2 * everything.min() + 1, rel=1e-6)
+    assert ranges["logits"].low == 0
+
+
+def test_average_is_over_feeds() -> None:
+    ranges = calibrate(chain(), ["image"], feeds(), Method.AVERAGE).ranges
+    assert ranges["image"].high == pytest.approx(np.mean([feed.max() for feed in feeds()]), rel=1e-6)
+
+
+def test_feeds_are_taken_one_by_one() -> None:
+    taken: list[int] = []
+
+    def lazily() -> object:
+        for index, feed in enumerate(feeds()):
+            assert len(taken) == index
+            yield feed
+
+    calibrate(chain(), TENSORS, lazily(), Method.MSE, seen=taken.append)  # type: ignore[arg-type]
+    assert taken == [1, 2, 3]
+
+
+def test_tensors_too_large_for_one_session_give_the_same_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = calibrate(chain(), TENSORS, feeds(), Method.MSE)
+    opened: list[list[str]] = []
+
+    def opening(model: onnx.ModelProto, tensors: list[str], *, arena: bool) -> Session:
+        opened.append(tensors)
+        return Session(model, tensors, arena=arena)
+
+    monkeypatch.setattr(calibration, "Session", opening)
+    monkeypatch.setattr(calibration, "FETCH_BYTES", 2 * 4 * 48)
+    assert calibrate(chain(), TENSORS, feeds(), Method.MSE) == together
+    assert opened == [["image", "doubled"], ["shifted", "logits"]]
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = chain()
+    before = model.SerializeToString()
+    calibrate(model, TENSORS, feeds(), Method.AVERAGE)
+    assert model.SerializeToString() == before
+
+
+def test_distributions_hold_every_value() -> None:
+    found = distributions(chain(), TENSORS, feeds())
+    assert {name: histogram.total for name, histogram in found.items()} == dict.fromkeys(TENSORS, 3 * 48)
+
+
+@pytest.mark.parametrize("method", [Method.AVERAGE, Method.MSE])
+def test_values_that_are_not_finite_name_the_tensor(method: Method) -> None:
+    bad = np.full((1, 3, 4, 4), 3e38, np.float32)
+    with pytest.raises(QuantizeError, match="'doubled', feed 1: values must be finite"):
+        calibrate(chain(), ["image", "doubled"], [bad], method)
+
+
+def test_no_feeds_are_refused() -> None:
+    with pytest.raises(QuantizeError, match="got no pictures"):
+        calibrate(chain(), TENSORS, [])
+
+
+def test_a_tensor_that_the_model_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="no tensor nonsense"):
+        calibrate(chain(), ["image", "nonsense"], feeds())
+
+
+def test_a_tensor_of_unknown_size_gets_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", lambda model: onnx.ModelProto())
+    assert calibrate(chain(), TENSORS, feeds(), Method.MINMAX).ranges["logits"].low == 0
