@@ -136,7 +136,7 @@ def _jpeg_is_whole(data: bytes) -> bool:
 
 def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
     try:
-        with _quiet_opencv():
+        with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageError(f"{path}: {_NOT_A_PICTURE}") from error
@@ -147,7 +147,7 @@ def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
 
 def _encode(path: Path, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
     try:
-        with _quiet_opencv():
+        with quiet_opencv():
             done, data = cv2.imencode(suffix, pixels)
     except cv2.error as error:
         raise OutputError(f"{path}: '{suffix}' is no format to write a picture in; use .png or .jpg") from error
@@ -170,7 +170,7 @@ _loud_level = 0
 
 
 @contextlib.contextmanager
-def _quiet_opencv() -> Iterator[None]:
+def quiet_opencv() -> Iterator[None]:
     """Keeps OpenCV from writing about damaged files to stderr; the error says it once. Safe to nest across threads."""
     global _quiet_users, _loud_level  # noqa: PLW0603 - OpenCV's log level is global, too
     with _quiet_lock:

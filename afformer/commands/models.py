@@ -78,7 +78,11 @@ def export(checkpoint: Path, out: Path, as_json: bool, verify_images: Path | Non
 @click.option("--val-labels", type=FilePath, help="Folder of their labels; default: the float model is the truth.")
 @click.option("--dataset", type=click.Choice(DATASETS), help="Label convention; default: the model's own data set.")
 @click.option("--pictures", type=click.IntRange(1), default=64, show_default=True, help="Calibration pictures to use.")
-@click.option("--weight-bits", type=click.Choice(["7", "8"]), default="8", show_default=True, help="7 without VNNI.")
+@click.option(
+    "--weight-bits",
+    type=click.Choice(["7", "8"]),
+    help="Default: 7 for x86, so that processors without VNNI give the same answer; 8 for the others.",
+)
 @click.option("--budget", type=click.IntRange(1), help="Candidates that the search may score.")
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option("--allow-slower", is_flag=True, help="Accept a model that is not faster than float on this machine.")
@@ -101,7 +105,7 @@ def quantize(model: Path, calibration: Path, out: Path | None, as_json: bool, **
         method=Method(choices["method"]),
         max_drop=choices["max_drop"],
         pictures=choices["pictures"],
-        weight_bits=int(choices["weight_bits"]),
+        weight_bits=int(choices["weight_bits"]) if choices["weight_bits"] else None,
         budget=choices["budget"] or BUDGET,
         allow_drop=choices["allow_drop"],
         allow_slower=choices["allow_slower"],

@@ -53,6 +53,8 @@ def infer(
 
     if out is None and not options["show"] and set(outputs) != {"jsonl"}:
         raise click.UsageError("name a folder to write into with -o (or --show, or --write jsonl for lines on stdout)")
+    if out is None and as_json and "jsonl" in outputs:
+        raise click.UsageError("--json and --write jsonl would both write to stdout; name a folder with -o")
     wanted = Wanted(
         outputs=tuple(Output[name.replace("-", "_").upper()] for name in outputs if name not in ("video", "jsonl")),
         video="video" in outputs,

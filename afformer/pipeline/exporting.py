@@ -11,7 +11,7 @@ from afformer import assets
 from afformer.images import read_image
 from afformer.pipeline.engine import needs
 from afformer.runtime.registry import open_backend
-from afformer.runtime.sources import open_source
+from afformer.runtime.sources import open_pictures
 
 if TYPE_CHECKING:
     from afformer.export.onnx import ExportOptions, ExportReport
@@ -38,7 +38,7 @@ def export_checkpoint(
     """
     with needs("export"):
         from afformer.export.onnx import export_onnx
-    paths = open_source(verify_images).paths if verify_images else assets.pictures()
+    paths = open_pictures(verify_images).paths if verify_images else assets.pictures()
     step = -(-len(paths) // VERIFY_LIMIT)
     pictures = [read_image(path) for path in paths[::step]]
     return export_onnx(checkpoint, output, options, pictures, lambda path: open_backend(path, "onnxruntime").run)

@@ -19,7 +19,7 @@ from afformer.latency import Contender, Seen, unseen
 from afformer.pipeline.engine import ANY_ENGINE, Engine, convention_of
 from afformer.runtime.backend import Backend, Device, input_tensor, output_tensor, parse_device
 from afformer.runtime.segmenter import Segmenter
-from afformer.runtime.sources import open_source
+from afformer.runtime.sources import open_pictures
 
 
 def evaluate_model(
@@ -60,7 +60,7 @@ def compare_models(
     Raises:
         AfformerError: A model cannot be opened, or they have different classes.
     """
-    pictures = open_source(images).paths
+    pictures = open_pictures(images).paths
     with contextlib.ExitStack() as stack:
         first, second = _open_both(engine, a, b, stack)
         if first.spec.classes != second.spec.classes:

@@ -10,7 +10,7 @@ from afformer import datasets
 from afformer.errors import AfformerError
 from afformer.pipeline.engine import ANY_ENGINE, Engine, convention_of, needs
 from afformer.runtime.registry import open_backend
-from afformer.runtime.sources import open_source
+from afformer.runtime.sources import open_pictures
 
 if TYPE_CHECKING:
     from afformer.quantize.quantizer import QuantizeOptions
@@ -55,7 +55,7 @@ def quantize_model(
         pairs = datasets.pairs(convention, val_images, val_labels)
         validation = Validation(tuple(p for p, _ in pairs), tuple(label for _, label in pairs), convention)
     elif val_images:
-        validation = Validation(open_source(val_images).paths)
+        validation = Validation(open_pictures(val_images).paths)
     elif val_labels:
         raise AfformerError("labels were given without their pictures; name the folder of pictures, too (--val-images)")
     return quantize(

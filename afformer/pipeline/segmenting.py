@@ -112,9 +112,9 @@ def segment_pictures(
         flow = segment_stream(
             Segmenter(backend, fit=engine.fit),
             frames,
-            _sinks(wanted, frames, renderer, folder),
+            window=_window(wanted, renderer, folder) if wanted.show else None,  # before the sinks: it may not be there
+            sinks=_sinks(wanted, frames, renderer, folder),
             smoothing=Smoothing(wanted.smooth) if wanted.smooth > 1 else None,
-            window=_window(wanted, renderer, folder) if wanted.show else None,
             on_frame=notes.take,
         )
         return Inference(backend.description, notes.pictures, [*notes.written, *flow.finished], flow)
@@ -162,7 +162,9 @@ def _sinks(wanted: Wanted, source: Source, renderer: Renderer, folder: Path | No
         path = folder / f"{source.name}_overlay.mp4"
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
-        sinks.append(VideoSink(path, renderer, source.fps or DEFAULT_FPS, paced=source.live, legend=wanted.legend))
+        moving = not isinstance(source, PictureFiles)
+        paced = moving and (source.live or source.fps is None)
+        sinks.append(VideoSink(path, renderer, source.fps or DEFAULT_FPS, paced=paced, legend=wanted.legend))
     if wanted.json_lines:
         sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
     return sinks

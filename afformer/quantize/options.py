@@ -35,7 +35,7 @@ class QuantizeOptions:
         allow_drop: Whether to accept a larger loss.
         allow_slower: Whether to accept a model that is not faster than float on this machine.
         budget: Candidates that the search may score.
-        weight_bits: 8, or 7 for x86 processors without VNNI.
+        weight_bits: 8 or 7; None takes what `placement.TABLE` has for the target.
         pictures: Calibration pictures to use at most.
         correct_biases: Whether biases make up for what rounding the weights adds on average.
         time_blocks: Whether to time every block against its float self; only for a target that is this machine.
@@ -47,7 +47,7 @@ class QuantizeOptions:
     allow_drop: bool = False
     allow_slower: bool = False
     budget: int = search.BUDGET
-    weight_bits: int = 8
+    weight_bits: int | None = None
     pictures: int = pictures.LIMIT
     correct_biases: bool = True
     time_blocks: bool = True
@@ -55,7 +55,7 @@ class QuantizeOptions:
     def __post_init__(self) -> None:
         if self.max_drop is not None and not self.max_drop >= 0:
             raise QuantizeError(f"the drop must be 0 points or more, but got {self.max_drop}")
-        if self.weight_bits not in (7, 8):
+        if self.weight_bits not in (None, 7, 8):
             raise QuantizeError(f"weights have 7 or 8 bits, but {self.weight_bits} were asked for")
 
 

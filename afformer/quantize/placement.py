@@ -42,6 +42,8 @@ class Scheme:
         quantized: Operator types that are quantized.
         fewest_inputs: A convolution of fewer input channels stays in float.
         largest_depthwise: A depthwise convolution with a larger kernel stays in float.
+        weight_bits: Bits of the weights unless others are asked for. Processors without VNNI add two u8 s8 products in
+            16 bits, which 8-bit weights can saturate; 7-bit weights cannot, and the file answers the same everywhere.
         bytes_across_layouts: Whether what convolutions hand to attention is quantized too: there the engine changes the
             layout, and moving bytes is several times cheaper than moving floats.
     """
@@ -52,6 +54,7 @@ class Scheme:
     quantized: frozenset[str]
     fewest_inputs: int = 1
     largest_depthwise: float = math.inf
+    weight_bits: int = 8
     bytes_across_layouts: bool = False
 
 
@@ -60,7 +63,7 @@ _INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add"})
 TABLE: dict[Target, Scheme] = {
     # ONNX Runtime takes input channels by fours, and its float 7x7 depthwise kernel beats its integer one (0.25 : 0.47
     # ms)
-    Target.X86: Scheme(Form.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5),
+    Target.X86: Scheme(Form.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5, weight_bits=7),
     Target.ARM: Scheme(Form.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4),
     Target.TENSORRT: Scheme(Form.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
     Target.GENERIC: Scheme(Form.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True),

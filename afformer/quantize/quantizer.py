@@ -111,6 +111,7 @@ class _Job:
         self._start = time.perf_counter()
         self._path, self._output, self._engines, self._options = path, output, engines, options
         self._progress, self._folder = progress, folder
+        self._weight_bits = options.weight_bits or TABLE[options.target].weight_bits
         self._model, self._spec = _read(path)
 
     def calibrate(self, source: Path | Sequence[Path], lowering: Lowering) -> None:
@@ -127,7 +128,7 @@ class _Job:
             self._prepared,
             self._ranges,
             target=options.target,
-            weight_bits=options.weight_bits,
+            weight_bits=self._weight_bits,
             spec=self._spec,
             folder=self._folder,
             corrected=self._corrected() if options.correct_biases else None,
@@ -222,7 +223,7 @@ class _Job:
 
     def _corrected(self) -> onnx.ModelProto:
         means = correction.channel_means(self._prepared, self._feeds(_MEAN_PICTURES))
-        return correction.correct_biases(self._prepared, means, self._options.weight_bits)
+        return correction.correct_biases(self._prepared, means, self._weight_bits)
 
     def _feeds(self, count: int) -> Iterator[Array]:
         paths = pictures.spread(self._pictures.paths, count)

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 
 from afformer.errors import ImageError
-from afformer.images import _quiet_opencv
+from afformer.images import quiet_opencv
 from afformer.runtime.sources import Frame, Source
 from afformer.runtime.video import PLAUSIBLE_FPS, BGRImage, Capture, PicturePool, read_picture
 
@@ -218,7 +218,7 @@ def open_camera(device: int | str, retry: Retry = Retry()) -> LiveSource:
     what = f"camera {device}" if isinstance(device, int) else device
 
     def connect() -> Capture:
-        with _quiet_opencv():
+        with quiet_opencv():
             capture = cv2.VideoCapture(device) if isinstance(device, int) else cv2.VideoCapture(device, cv2.CAP_V4L2)
         return _opened(capture, f"{what}: is not there, or another program uses it; {_cameras_here()}")
 
@@ -235,7 +235,7 @@ def open_stream(url: str, retry: Retry = Retry()) -> LiveSource:
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
     def connect() -> Capture:
-        with _quiet_opencv():
+        with quiet_opencv():
             capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
         return _opened(capture, f"{what}: cannot be reached, or is no video stream; check the address and the network")
 

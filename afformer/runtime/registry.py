@@ -139,6 +139,7 @@ backend_names = _registry.names
 backend_name = _registry.name_for
 
 register("onnxruntime", Registration("afformer.runtime.onnxruntime:OnnxRuntimeBackend", (".onnx",)))
+register("openvino", Registration("afformer.runtime.openvino:OpenVinoBackend", (), "openvino"))
 register(
     "pytorch",
     Registration("afformer.runtime.pytorch:PyTorchBackend", (".pth", ".pt", ".safetensors"), "export", any_size=True),

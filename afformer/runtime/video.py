@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import ImageError, OutputError
-from afformer.images import ClassMap, RGBImage, _quiet_opencv
+from afformer.images import ClassMap, RGBImage, quiet_opencv
 from afformer.output import check_writable
 from afformer.runtime.render import Renderer
 from afformer.runtime.sinks import Sink
@@ -105,7 +105,7 @@ class VideoFile(Source):
             self._opened = None
 
     def _open(self) -> cv2.VideoCapture:
-        with _quiet_opencv():
+        with quiet_opencv():
             capture = cv2.VideoCapture(str(self._path))
         if not capture.isOpened():
             capture.release()
@@ -243,7 +243,7 @@ class VideoSink(Sink):
         if min(height, width) < 2:
             raise OutputError(f"{self.path}: a video needs frames of 2x2 pixels or more, got {_size(image)}")
         codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-        with _quiet_opencv():
+        with quiet_opencv():
             writer = cv2.VideoWriter(str(self._temporary), codec, self.fps, (width, height))
         if not writer.isOpened():
             self._temporary.unlink(missing_ok=True)
@@ -259,7 +259,7 @@ class VideoSink(Sink):
 
     def _check(self) -> None:
         """OpenCV says nothing when the disk is full; a video that lacks frames, or its end, does."""
-        with _quiet_opencv():
+        with quiet_opencv():
             capture = cv2.VideoCapture(str(self._temporary))
         counted = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
         capture.release()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from afformer import assets
 from afformer.errors import AfformerError, BackendError
 from afformer.runtime.backend import Array, Backend, input_tensor, output_tensor
 from afformer.runtime.fake import FakeBackend
 from afformer.runtime.registry import open_backend
 from afformer.spec import InputKind, ModelSpec
 from tests.runtime.tiny_models import variants, write_tiny_onnx
-
-SHARED = Path(__file__).parents[2] / ".." / "shared"
 
 Opener = Callable[[Path], Backend]
 
@@ -29,18 +27,22 @@ def _fake(spec: ModelSpec) -> Opener:
     return lambda _folder: FakeBackend(spec)
 
 
+def _openvino(spec: ModelSpec) -> Opener:
+    def opener(folder: Path) -> Backend:
+        pytest.importorskip("openvino")
+        return open_backend(write_tiny_onnx(folder / "tiny.onnx", spec), "openvino")
+
+    return opener
+
+
 def _pytorch(_folder: Path) -> Backend:
-    if importlib.util.find_spec("afformer.runtime.pytorch") is None:
-        pytest.skip("there is no PyTorch backend")
     pytest.importorskip("torch")
-    checkpoint = SHARED / "golden" / "tiny_ade20k_128x128.pth"
-    if not checkpoint.exists():
-        pytest.skip("needs the shared golden checkpoints")
-    return open_backend(checkpoint)
+    return open_backend(assets.CHECKPOINT, input_hw=(64, 96))
 
 
 OPENERS: dict[str, Opener] = {
     **{f"onnxruntime, {name}": _onnx(spec) for name, spec in variants().items()},
+    **{f"openvino, {name}": _openvino(spec) for name, spec in variants().items()},
     **{f"fake, {name}": _fake(spec) for name, spec in variants().items()},
     "pytorch": _pytorch,
 }
@@ -139,8 +141,6 @@ def test_it_describes_itself_in_one_line(backend: Backend) -> None:
 def test_a_file_that_is_no_model_is_refused_in_one_line_that_names_it(
     tmp_path: Path, suffix: str, content: bytes | None
 ) -> None:
-    if suffix == ".pth" and importlib.util.find_spec("afformer.runtime.pytorch") is None:
-        pytest.skip("there is no PyTorch backend")
     path = tmp_path / f"broken{suffix}"
     if content is not None:
         path.write_bytes(content)

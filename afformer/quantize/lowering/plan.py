@@ -71,16 +71,11 @@ class Plan:
 
     def layout_for(self, reader: onnx.NodeProto) -> Layout:
         """The layout in which a float node reads a map."""
-        if reader.op_type == "LayerNormalization" or (reader.op_type == "Resize" and self.resizes_last(reader)):
+        if reader.op_type in ("LayerNormalization", "Resize"):
             return Layout.LAST
         if reader.op_type == "Transpose":
             return Layout.LAST if attribute(reader, "perm") == TO_LAST else Layout.FIRST
         return self.layout_of(reader) if reader.op_type in ELEMENTWISE else Layout.FIRST
-
-    def resizes_last(self, resize: onnx.NodeProto) -> bool:
-        """Whether a resize runs channels last: it does unless, as for a class map, its readers want channels first."""
-        readers = self.graph.consumers[resize.output[0]]
-        return any(self.is_integer(r) or self.layout_for(r) is Layout.LAST for r in readers) or not readers
 
     def layout_of(self, node: onnx.NodeProto) -> Layout:
         """The layout in which a float elementwise node runs: channels first if an operand is made so or constant."""

@@ -161,18 +161,3 @@ def test_a_tensor_without_a_range_is_named() -> None:
 def test_lowering_is_deterministic() -> None:
     model = attention()
     assert lowered(model).model == lowered(model).model
-
-
-def test_the_resize_of_a_class_map_runs_channels_first_like_the_argmax_behind_it() -> None:
-    model = parse(
-        """
-        map (float[1, 8, 6, 6] x) => (int64[1, 12, 12] y) <int64[4] size = {1, 4, 12, 12}> {
-            logits = Conv <kernel_shape = [1, 1]> (x, w)
-            full = Resize <mode = "linear"> (logits, , , size)
-            y = ArgMax <axis = 1, keepdims = 0> (full)
-        }""",
-        w=(4, 8, 1, 1),
-    )
-    made = lowered(model).model
-    assert operators(made)[-4:] == ["Transpose", "DequantizeLinear", "Resize", "ArgMax"]
-    assert (run(made) == run(model)).mean() > 0.9
