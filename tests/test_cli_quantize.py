@@ -14,7 +14,7 @@ from tests.test_cli import STREET, error_of, run
 @pytest.fixture(scope="module")
 def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tmp_path_factory.mktemp("float") / "model.onnx"
-    assert run("export", assets.CHECKPOINT, "-o", model, "--size", "96x128").exit_code == 0
+    assert run("export", assets.CHECKPOINT, "-o", model, "--size", "180x240").exit_code == 0
     return model
 
 

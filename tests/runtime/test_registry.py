@@ -26,9 +26,9 @@ def test_an_unknown_ending_lists_the_known_ones() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BackendError, match="unknown backend 'onnx'; known backends: onnxruntime, pytorch"):
+    with pytest.raises(BackendError, match="unknown backend 'onnx'; known backends: onnxruntime, openvino, pytorch"):
         open_backend("model.onnx", "onnx")
-    assert backend_names()[:2] == ("onnxruntime", "pytorch")
+    assert backend_names()[:3] == ("onnxruntime", "openvino", "pytorch")
 
 
 def test_an_unknown_device_lists_the_known_ones(tmp_path: Path) -> None:
