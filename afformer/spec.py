@@ -123,6 +123,20 @@ class ModelSpec:
         return json.dumps({k: v.value if isinstance(v, enum.Enum) else v for k, v in fields.items()})
 
     @classmethod
+    def from_metadata(cls, text: str | None, where: str) -> ModelSpec:
+        """Reads what a model file holds under `METADATA_KEY`; `where` names the file in errors.
+
+        Raises:
+            SpecError: There is nothing, or no spec that can be read.
+        """
+        if text is None:
+            raise SpecError(
+                f"{where}: has no '{METADATA_KEY}' in its metadata, so its size, classes and normalisation are "
+                "unknown; export it with `afformer-cli export`"
+            )
+        return cls.from_json(text, where)
+
+    @classmethod
     def from_json(cls, text: str, where: str = "model spec") -> ModelSpec:
         """Reads `to_json`'s output; `where` names the file in errors.
 

@@ -10,9 +10,10 @@ import safetensors.torch
 from torch import Tensor
 
 from afformer import datasets
+from afformer.digest import sha256
 from afformer.errors import CheckpointError
 from afformer.model.accounting import account_for
-from afformer.model.files import read_checkpoint_file, sha256
+from afformer.model.files import read_checkpoint_file
 from afformer.model.labels import labels_in
 from afformer.model.network import AFFormer, AFFormerConfig
 from afformer.output import replacing

@@ -8,7 +8,6 @@ made for it can still waste time or memory; load files from strangers in a proce
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import zipfile
 from pathlib import Path
@@ -133,12 +132,3 @@ def _refuse_unusual_archive(path: Path) -> None:
         )
     if any(entry.filename.endswith("constants.pkl") for entry in entries):
         raise CheckpointError(f"{path}: a TorchScript program, not a checkpoint; expected a state dict from torch.save")
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of the file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -102,7 +102,7 @@ def segment_pictures(
     """
     with contextlib.ExitStack() as stack:
         frames = _without_results(stack.enter_context(open_source(source)), folder)
-        moving = not isinstance(frames, PictureFiles)
+        moving = _moves(frames)
         if wanted.nothing:
             outputs = () if moving else (Output.OVERLAY, Output.MASK)
             wanted = dataclasses.replace(wanted, outputs=outputs, video=moving)
@@ -138,6 +138,10 @@ class _Notes:
             self.pictures.append({**report, "files": [str(file) for file in files]})
 
 
+def _moves(source: Source) -> bool:
+    return not isinstance(source, PictureFiles)
+
+
 def _without_results(source: Source, folder: Path | None) -> Source:
     """A folder that holds pictures and the results of an earlier run: the results are no pictures to segment."""
     if folder is None or not isinstance(source, PictureFiles) or len(source.paths) == 1:
@@ -162,8 +166,7 @@ def _sinks(wanted: Wanted, source: Source, renderer: Renderer, folder: Path | No
         path = folder / f"{source.name}_overlay.mp4"
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
-        moving = not isinstance(source, PictureFiles)
-        paced = moving and (source.live or source.fps is None)
+        paced = _moves(source) and (source.live or source.fps is None)
         sinks.append(VideoSink(path, renderer, source.fps or DEFAULT_FPS, paced=paced, legend=wanted.legend))
     if wanted.json_lines:
         sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.datasets import PICTURE_EXTENSIONS
+from afformer.digest import sha256
 from afformer.errors import ImageError
 from afformer.images import RGBImage, read_image
 
@@ -66,7 +67,7 @@ def survey(
         except ImageError as error:
             unreadable.append(str(error))
         else:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = sha256(path)
             if digest in first:
                 repeated.append(path)
             elif height < input_hw[0] or width < input_hw[1]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import platform
 import shutil
@@ -15,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from afformer.errors import QuantizeError, SpecError
+from afformer.digest import sha256
+from afformer.errors import QuantizeError
 from afformer.latency import Timing
 from afformer.output import check_writable, replacing
 from afformer.quantize import cache, compose, correction, pictures, search, sensitivity
@@ -204,7 +204,7 @@ class _Job:
     def _cached_ranges(self, tensors: list[str]) -> tuple[Ranges, CalibrationNotes]:
         found, method = self._pictures, self._options.method
         symmetric = TABLE[self._options.target].symmetric
-        made_from = cache.Source(method, symmetric, len(found.paths), found.sha256, _sha256(self._path))
+        made_from = cache.Source(method, symmetric, len(found.paths), found.sha256, sha256(self._path))
         path = self._output.with_suffix(".ranges.json")
         cached = cache.load(path, made_from, tensors)
         ranges, source = cached.ranges, f"read from the cache ({cached.reason})"
@@ -271,9 +271,7 @@ def _read(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     except Exception as error:  # onnx raises what protobuf and the system raise
         raise QuantizeError(f"{path}: is no ONNX model that can be read ({error}); export it again") from error
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
-    if text is None:
-        raise SpecError(f"{path}: has no '{METADATA_KEY}' in its metadata; export it with `afformer-cli export`")
-    spec = ModelSpec.from_json(text, where=str(path))
+    spec = ModelSpec.from_metadata(text, where=str(path))
     if spec.precision is not Precision.FP32:
         raise QuantizeError(f"{path}: is {spec.precision.value}, expected fp32; quantize the float32 export")
     return model, spec
@@ -291,10 +289,6 @@ def _blocks(units: Sequence[str]) -> list[list[str]]:
     for unit in units:
         blocks.setdefault(".".join(unit.split("/")[0].split(".")[:_BLOCK_DEPTH]), []).append(unit)
     return list(blocks.values())
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _failure(report: QuantizeReport) -> str:

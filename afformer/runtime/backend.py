@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
+import os
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from afformer.errors import BackendError
 from afformer.spec import InputKind, ModelSpec, OutputKind
+
+_THREADS_PER_CORE = 4
 
 Array = npt.NDArray[Any]
 """A tensor whose type is checked when it is used, not before."""
@@ -115,3 +118,16 @@ def parse_device(name: Device | str) -> Device:
     except ValueError as error:
         known = ", ".join(device.value for device in Device)
         raise BackendError(f"unknown device '{name}'; known devices: {known}") from error
+
+
+def check_threads(threads: int) -> None:
+    """Refuses thread counts before an engine starts them.
+
+    Raises:
+        BackendError: Below 0, or so many that they only stand in each other's way or take the machine down.
+    """
+    if threads < 0:
+        raise BackendError(f"threads must be 0 (automatic) or more, got {threads}")
+    most = _THREADS_PER_CORE * (os.cpu_count() or 1)
+    if threads > most:
+        raise BackendError(f"{threads} threads are too many for this machine; expected 0 (automatic) to {most}")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from afformer.errors import BackendError, SpecError
-from afformer.runtime.backend import Array, Backend, Device, TensorInfo, input_tensor, output_tensor
+from afformer.errors import BackendError
+from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
 from afformer.spec import METADATA_KEY, ModelSpec
 
 _PROVIDERS = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}
@@ -30,15 +30,15 @@ class OnnxRuntimeBackend(Backend):
 
     def __init__(self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0) -> None:
         path = Path(path)
-        if threads < 0:
-            raise BackendError(f"threads must be 0 (automatic) or more, got {threads}")
+        check_threads(threads)
         provider = _PROVIDERS[device]
         if provider not in ort.get_available_providers():
             raise BackendError(f"{device.value} is not available in this ONNX Runtime; {_remedy(device)}")
         session = _open(path, provider, threads)
         if session.get_providers()[0] != provider:
             raise BackendError(f"ONNX Runtime could not start {device.value} and fell back; {_remedy(device)}")
-        self.spec = _read_spec(session, path)
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self.spec = ModelSpec.from_metadata(text, where=str(path))
         _check_tensor(session.get_inputs(), input_tensor(self.spec), path)
         _check_tensor(session.get_outputs(), output_tensor(self.spec), path)
         self._session: ort.InferenceSession | None = session
@@ -90,16 +90,6 @@ def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
         return ort.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}") from error
-
-
-def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise SpecError(
-            f"{path}: has no '{METADATA_KEY}' in its metadata, so its size, classes and normalisation are unknown; "
-            "export it with `afformer-cli export`"
-        )
-    return ModelSpec.from_json(text, where=str(path))
 
 
 def _check_tensor(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:

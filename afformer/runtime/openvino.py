@@ -9,8 +9,8 @@ import numpy as np
 import openvino as ov
 from openvino.frontend import FrontEndManager
 
-from afformer.errors import BackendError, SpecError
-from afformer.runtime.backend import Array, Backend, Device, TensorInfo, input_tensor, output_tensor
+from afformer.errors import BackendError
+from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
@@ -48,8 +48,7 @@ class OpenVinoBackend(Backend):
         precision: FloatPrecision = FloatPrecision.FLOAT32,
     ) -> None:
         path = Path(path)
-        if threads < 0:
-            raise BackendError(f"threads must be 0 (automatic) or more, got {threads}")
+        check_threads(threads)
         if device is not Device.CPU:
             raise BackendError(f"OpenVINO runs on the cpu only, not on {device.value}; choose the device cpu")
         model, request = _compile(path, threads, precision)
@@ -96,12 +95,8 @@ def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Mo
 
 def _read_spec(model: ov.Model, path: Path) -> ModelSpec:
     keys = ["framework", METADATA_KEY]
-    if not model.has_rt_info(keys):
-        raise SpecError(
-            f"{path}: has no '{METADATA_KEY}' in its metadata, so its size, classes and normalisation are unknown; "
-            "export it with `afformer-cli export`"
-        )
-    return ModelSpec.from_json(model.get_rt_info(keys).astype(str), where=str(path))
+    text = model.get_rt_info(keys).astype(str) if model.has_rt_info(keys) else None
+    return ModelSpec.from_metadata(text, where=str(path))
 
 
 def _check_tensor(ports: list[ov.Output], expected: TensorInfo, path: Path) -> None:

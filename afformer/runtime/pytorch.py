@@ -9,7 +9,7 @@ import torch
 
 from afformer.errors import BackendError
 from afformer.model.checkpoint import load_checkpoint
-from afformer.runtime.backend import Array, Backend, Device
+from afformer.runtime.backend import Array, Backend, Device, check_threads
 
 DEFAULT_HW = {"camvid": (360, 480), "cityscapes": (1024, 2048)}
 """Input sizes that a checkpoint is run at when no size is given, by data set."""
@@ -31,6 +31,7 @@ class PyTorchBackend(Backend):
     ) -> None:
         if device is Device.CUDA and not torch.cuda.is_available():
             raise BackendError("device cuda was asked for, but this PyTorch sees no CUDA device; use --device cpu")
+        check_threads(threads)
         if threads:
             torch.set_num_threads(threads)
         checkpoint = load_checkpoint(path)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import os
 from pathlib import Path
 from typing import Protocol, cast
 
 from afformer.errors import BackendError
 from afformer.runtime.backend import Backend, Device, parse_device
-
-_THREADS_PER_CORE = 4
-"""More threads than this can only stand in each other's way, and thousands would take the machine down."""
 
 
 class BackendFactory(Protocol):
@@ -100,9 +96,6 @@ class Registry:
             SpecError: The file lacks a readable spec.
         """
         path = Path(path)
-        most = _THREADS_PER_CORE * (os.cpu_count() or 1)
-        if threads > most:
-            raise BackendError(f"{threads} threads are too many for this machine; expected 0 (automatic) to {most}")
         name = name or self.name_for(path)
         factory, device = self._factory(name), parse_device(device)
         if self._known[name].any_size:
