@@ -83,7 +83,7 @@ class _Model:
 
     def frames(self, calls: int, picture: str) -> list[tuple[float, float, float]]:
         """Seconds before, in and after the network for each call on a batch of the picture; one more warms up."""
-        self._frames = self._frames or _frame_timer(self._backend, Path(picture), self._contender["threads"])
+        self._frames = self._frames or _frame_timer(self._backend, Path(picture))
         self._frames()
         return [self._frames() for _ in range(calls)]
 
@@ -133,15 +133,14 @@ class Stopwatch(Backend):
         return answer
 
 
-def _frame_timer(backend: Backend, picture: Path, threads: int) -> Callable[[], tuple[float, float, float]]:
+def _frame_timer(backend: Backend, picture: Path) -> Callable[[], tuple[float, float, float]]:
     """A function that segments a picture as users do, and says how long each part took."""
     import cv2
 
     from afformer.images import read_image
     from afformer.runtime.segmenter import Segmenter
 
-    if threads:
-        cv2.setNumThreads(threads)  # what is around the network gets the same cores
+    cv2.setNumThreads(1)  # as `infer` has it
     watch = Stopwatch(backend)
     segment = Segmenter(watch)
     images = [read_image(picture)] * backend.spec.batch

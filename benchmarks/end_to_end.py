@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="of each size")
     parser.add_argument("--size", type=hxw, default=(512, 512), help="input of the model that is made")
     args = parser.parse_args()
-    cv2.setNumThreads(args.threads)
+    cv2.setNumThreads(1)  # as `infer` has it
     with tempfile.TemporaryDirectory() as folder:
         model = args.model or many_classes(args.size, Path(folder) / "many.onnx")
         rows = measure(model, args.threads, args.frames)

@@ -59,7 +59,8 @@ def entries(args: argparse.Namespace, checkpoint: Checkpoint, size: Size, folder
                 yield f"ours, INT8 ({path.name}) on OpenVINO", plugin(path, "openvino-default")
         yield "plain export on OpenVINO, default", plugin(folder / "plain.onnx", "openvino-default")
         if _installed("nncf", "NNCF") and _given(args.calibration, "--calibration", "NNCF"):
-            yield "NNCF INT8 of the plain export", plugin(_nncf(folder / "plain.onnx", spec, args), "openvino-ir")
+            for name, model in (("our export", ours), ("the plain export", folder / "plain.onnx")):
+                yield f"NNCF INT8 of {name}", plugin(_nncf(model, spec, args), "openvino-ir")
     yield "PyTorch", Contender(args.checkpoint, "pytorch", input_hw=size)
     yield "PyTorch, torch.compile", plugin(args.checkpoint, "torch-compile", input_hw=size)
 
@@ -82,15 +83,15 @@ def compare(args: argparse.Namespace, size: Size, folder: Path) -> Benchmark:
     )
 
 
-def _nncf(plain: Path, spec: ModelSpec, args: argparse.Namespace) -> Path:
+def _nncf(model: Path, spec: ModelSpec, args: argparse.Namespace) -> Path:
     """NNCF's INT8 with its defaults, calibrated on `--calibration`."""
     import nncf
     import openvino as ov
 
     pictures = open_source(args.calibration).paths[: args.pictures]
     data = nncf.Dataset(pictures, lambda path: prepare(read_image(path), spec).tensor[None])
-    target = plain.with_name("nncf.xml")
-    ov.save_model(nncf.quantize(ov.Core().read_model(plain), data, subset_size=len(pictures)), target)
+    target = model.with_name(f"nncf_{model.stem}.xml")
+    ov.save_model(nncf.quantize(ov.Core().read_model(model), data, subset_size=len(pictures)), target)
     target.with_suffix(".json").write_text(spec.to_json())
     return target
 

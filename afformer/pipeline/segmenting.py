@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from afformer.errors import OutputError
-from afformer.images import ClassMap
+from afformer.images import ClassMap, single_threaded_opencv
 from afformer.output import make_folder
 from afformer.pipeline.engine import ANY_ENGINE, Engine
 from afformer.runtime.flow import FlowReport, segment_stream
@@ -101,6 +101,7 @@ def segment_pictures(
         AfformerError: The model or the source cannot be opened, or the folder cannot be written.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(single_threaded_opencv())
         frames = _without_results(stack.enter_context(open_source(source)), folder)
         moving = _moves(frames)
         if wanted.nothing:

@@ -1,0 +1,98 @@
+"""What a whole video costs beside its inference: decoding, segmenting, drawing and encoding, against the model alone.
+
+    python benchmarks/video.py [MODEL.onnx] [--threads 2] [--rounds 12] [--frames 60] [--size 640x480]
+
+The bundled model if none is named. Two processes take turns: one runs the model on one tensor again and again, the
+other does what `afformer-cli infer MODEL clip.mp4` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing as mp
+import statistics
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from afformer import assets
+from afformer.commands.options import hxw
+from afformer.images import read_image
+from afformer.machine import Machine
+from afformer.pipeline.engine import Engine
+from afformer.pipeline.segmenting import Wanted, segment_pictures
+from afformer.runtime import open_backend
+from afformer.runtime.backend import input_tensor
+
+
+def write_clip(path: Path, frames: int, size_hw: tuple[int, int]) -> Path:
+    """A ride along a bundled photograph."""
+    height, width = size_hw
+    photo = cv2.resize(read_image(assets.pictures()[0]), (width + 2 * frames, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (width, height))
+    for i in range(frames):
+        writer.write(cv2.cvtColor(photo[:, 2 * i : 2 * i + width], cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def alone(turns: Connection, model: Path, threads: int, frames: int) -> None:
+    """Seconds for `frames` runs of the model, each time it is asked."""
+    with open_backend(model, threads=threads) as backend:
+        _, shape, dtype = input_tensor(backend.spec)
+        feed = np.zeros(shape, dtype)
+        backend.run(feed)
+        while turns.recv():
+            start = time.perf_counter()
+            for _ in range(frames):
+                backend.run(feed)
+            turns.send(time.perf_counter() - start)
+
+
+def whole(turns: Connection, model: Path, threads: int, clip: Path) -> None:
+    """Seconds from the first frame asked for to the finished video, each time it is asked."""
+    while turns.recv():
+        result = segment_pictures(
+            model, [str(clip)], clip.parent / "out", wanted=Wanted(video=True), engine=Engine(threads=threads)
+        )
+        turns.send(result.flow.seconds)
+
+
+def start(task: object, *args: object) -> Connection:
+    here, there = mp.Pipe()
+    mp.get_context("spawn").Process(target=task, args=(there, *args), daemon=True).start()
+    return here
+
+
+def ask(worker: Connection) -> float:
+    worker.send(True)
+    return worker.recv()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", type=Path, nargs="?", default=assets.MODEL)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--size", type=hxw, default=(480, 640), help="of the video, HxW")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        clip = write_clip(Path(folder) / "clip.mp4", args.frames, args.size)
+        workers = start(alone, args.model, args.threads, args.frames), start(whole, args.model, args.threads, clip)
+        pairs = [tuple(ask(worker) / args.frames * 1e3 for worker in workers) for _ in range(args.rounds + 1)][1:]
+        for worker in workers:
+            worker.send(False)
+    model, video = zip(*pairs, strict=True)
+    ratios = sorted(video / model for model, video in pairs)
+    print(f"{Machine.here().to_text()}\n\n{args.model.name}, {args.threads} threads, ms for a frame, medians")
+    print(f"  model alone {statistics.median(model):6.2f}\n  whole video {statistics.median(video):6.2f}")
+    print(f"  ratio       {statistics.median(ratios):6.3f}  ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+
+
+if __name__ == "__main__":
+    main()
