@@ -1,16 +1,18 @@
 """A segmenter against a labelled data set, or against another segmenter.
 
-A segmenter is anything that takes a picture, `(H, W, 3)` uint8 RGB, and gives its class map, `(H, W)` class ids.
+A segmenter is anything that takes a picture, `(H, W, 3)` uint8 RGB, and gives its class map, `(H, W)` class ids. One
+that is a `BatchSegment` as well is given as many pictures at a time as it takes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from afformer.batches import BatchSegment, groups
 from afformer.datasets import IGNORE, Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage, read_image, read_label
@@ -145,16 +147,10 @@ def evaluate(
         raise ImageError(f"labels tell at most {IGNORE} classes apart, but {dataset.title} has {dataset.num_classes}")
     confusion = ConfusionMatrix(dataset.num_classes)
     failures: list[Failure] = []
-    for picture, label in progress(pairs):
-        try:
-            image = read_image(picture)
-            truth = dataset.train_ids(read_label(label), label)
-            if truth.shape != image.shape[:2]:
-                raise ImageError(f"{label}: is {_size(truth)}, but its picture {picture} is {_size(image)}")
-        except ImageError as error:
-            failures.append(Failure(picture, str(error)))
-        else:
-            confusion.add(truth, segment(image))
+    for group in groups(_labelled(progress(pairs), dataset, failures), _batch(segment)):
+        classmaps = _classmaps(segment, [image for image, _ in group])
+        for (_, truth), classmap in zip(group, classmaps, strict=True):
+            confusion.add(truth, classmap)
     return Evaluation(
         miou=confusion.miou,
         per_class_iou=_by_name(confusion, dataset.classes),
@@ -183,16 +179,12 @@ def compare(
     confusion = ConfusionMatrix(len(classes), ignore=None)
     failures: list[Failure] = []
     agreements: list[tuple[float, Path]] = []
-    for picture in progress(images):
-        try:
-            image = read_image(picture)
-        except ImageError as error:
-            failures.append(Failure(picture, str(error)))
-            continue
-        a = segment_a(image).copy()  # b may be the same segmenter, with the same buffer
-        b = segment_b(image)
-        confusion.add(a, b)
-        agreements.append((pixel_agreement(a, b), picture))
+    for group in groups(_readable(progress(images), failures), max(_batch(segment_a), _batch(segment_b))):
+        pictures = [image for image, _ in group]
+        both = _classmaps(segment_a, pictures), _classmaps(segment_b, pictures)
+        for (_, path), a, b in zip(group, *both, strict=True):
+            confusion.add(a, b)
+            agreements.append((pixel_agreement(a, b), path))
     worst, where = min(agreements, default=(math.nan, None))
     return Comparison(
         pixel_agreement=confusion.pixel_accuracy,
@@ -203,6 +195,44 @@ def compare(
         pictures=len(agreements),
         failures=tuple(failures),
     )
+
+
+def _labelled(
+    pairs: Iterable[tuple[Path, Path]], dataset: Dataset, failures: list[Failure]
+) -> Iterator[tuple[RGBImage, ClassMap]]:
+    """Pictures with their true class maps; what cannot be used is added to the failures."""
+    for picture, label in pairs:
+        try:
+            image = read_image(picture)
+            truth = dataset.train_ids(read_label(label), label)
+            if truth.shape != image.shape[:2]:
+                raise ImageError(f"{label}: is {_size(truth)}, but its picture {picture} is {_size(image)}")
+        except ImageError as error:
+            failures.append(Failure(picture, str(error)))
+        else:
+            yield image, truth
+
+
+def _readable(paths: Iterable[Path], failures: list[Failure]) -> Iterator[tuple[RGBImage, Path]]:
+    """Pictures with their paths; what cannot be read is added to the failures."""
+    for path in paths:
+        try:
+            image = read_image(path)
+        except ImageError as error:
+            failures.append(Failure(path, str(error)))
+        else:
+            yield image, path
+
+
+def _batch(segment: Segment) -> int:
+    return segment.batch if isinstance(segment, BatchSegment) else 1
+
+
+def _classmaps(segment: Segment, images: list[RGBImage]) -> list[ClassMap]:
+    """One a picture, each an array of its own: a segmenter may write the next one into the same buffer."""
+    if isinstance(segment, BatchSegment):
+        return segment.segment_batch(images)
+    return [segment(image).copy() for image in images]
 
 
 def _by_name(confusion: ConfusionMatrix, classes: Sequence[str]) -> dict[str, float]:

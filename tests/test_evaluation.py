@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ from afformer import datasets
 from afformer.errors import ImageError
 from afformer.evaluation import Evaluation, compare, evaluate
 from afformer.images import ClassMap, RGBImage
+from afformer.runtime import Segmenter
+from afformer.runtime.fake import FakeBackend
+from tests.runtime.moving_pictures import by_brightness, street
+from tests.runtime.tiny_models import SPEC
 
 T = TypeVar("T")
 
@@ -164,3 +169,23 @@ def test_comparing_on_nothing_readable_gives_no_scores(tmp_path: Path) -> None:
     assert found.to_json()["pixel_agreement"] is None
     assert found.to_json()["worst_picture"] is None
     assert "-" in found.to_table()
+
+
+def test_a_model_with_a_batch_is_given_as_many_pictures_at_a_time_and_scores_the_same(tmp_path: Path) -> None:
+    pairs = [(tmp_path / f"{i}.png", tmp_path / f"{i}_label.png") for i in range(10)]
+    for (picture, label), image in zip(pairs, street(10), strict=True):
+        cv2.imwrite(str(picture), image)
+        cv2.imwrite(str(label), by_brightness(image))
+    pairs[4][0].write_bytes(b"broken")
+    single, batched = FakeBackend(SPEC), FakeBackend(dataclasses.replace(SPEC, batch=4))
+    greys = datasets.custom(SPEC.classes, SPEC.palette)
+    one, four = (evaluate(Segmenter(backend), pairs, greys) for backend in (single, batched))
+    assert one == four
+    assert 0.2 < one.miou < 1
+    assert (len(single.calls), len(batched.calls)) == (9, 3)
+    pictures = [picture for picture, _ in pairs]
+    assert compare(Segmenter(single), Segmenter(batched), pictures, SPEC.classes).pixel_agreement == 1
+    assert (len(single.calls), len(batched.calls)) == (18, 6)
+    mixed = compare(by_brightness, Segmenter(batched), pictures, SPEC.classes)
+    assert mixed.miou == pytest.approx(one.miou)
+    assert (mixed.pictures, len(mixed.failures)) == (9, 1)

@@ -9,10 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from afformer import assets
-from tests.runtime.moving_pictures import SIZE_HW, facts, mjpeg_server, write_clip
+from afformer.images import write_image
+from tests.runtime.moving_pictures import SIZE_HW, facts, mjpeg_server, street, write_clip
+from tests.runtime.rtsp_server import rtsp_server
+from tests.runtime.test_window import FakeGui
 from tests.test_cli import error_of, run
 
 MODEL = assets.MODEL
@@ -52,6 +56,24 @@ def test_numbered_pictures_become_a_video_on_request(tmp_path: Path) -> None:
     assert facts(tmp_path / "b" / "pictures_overlay.mp4")[0] == 3
 
 
+def test_numbered_pictures_get_the_rate_that_is_asked_for_and_a_video_keeps_its_own(tmp_path: Path) -> None:
+    for i, picture in enumerate(street(3)):
+        write_image(tmp_path / f"p{i}.png", picture)
+    pictures, clip, out = tmp_path / "p%d.png", write_clip(tmp_path / "a.mp4", 2), tmp_path / "out"
+    assert run("infer", MODEL, pictures, "-o", out, "--write", "video", "--fps", 7.5).exit_code == 0
+    assert facts(out / "pictures_overlay.mp4") == (3, 7.5, SIZE_HW)
+    bare = tmp_path / "bare.mjpeg"
+    bare.write_bytes(b"".join(cv2.imencode(".jpg", picture)[1].tobytes() for picture in street(3)))
+    assert run("infer", MODEL, bare, "-o", out, "--fps", 7.5).exit_code == 0
+    assert facts(out / "bare_overlay.mp4") == (3, 7.5, SIZE_HW)
+    before = sorted(out.iterdir())
+    assert "a has its own, 25" in error_of(run("infer", MODEL, clip, "-o", out, "--fps", 7.5))
+    assert "no video is written" in error_of(run("infer", MODEL, pictures, "-o", out, "--fps", 7.5))
+    too_fast = run("infer", MODEL, pictures, "-o", out, "--write", "video", "--fps", 1000)
+    assert "between 0 and 300 frames a second, got 1000" in error_of(too_fast)
+    assert sorted(out.iterdir()) == before
+
+
 def test_a_cut_video_is_reported_and_what_is_there_is_written(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "a.avi", 20).read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])
@@ -72,6 +94,36 @@ def test_somewhere_to_put_the_results_is_needed() -> None:
     result = run("infer", MODEL, "a.mp4")
     assert result.exit_code == 2
     assert "-o" in result.stderr
+
+
+def test_a_window_is_enough_and_files_are_written_beside_it_where_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, out, here = write_clip(tmp_path / "a.mp4", 3), tmp_path / "out", tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    guis = [FakeGui("", "s"), FakeGui("", "s")]
+    monkeypatch.setattr("afformer.pipeline.segmenting.OpenCvGui", iter(guis).__next__)
+    told = [run("infer", MODEL, clip, "--show").stdout, run("infer", MODEL, clip, "--show", "-o", out).stdout]
+    assert [len(gui.pictures) for gui in guis] == [3, 3]
+    assert [path.name for path in here.iterdir()] == ["screenshot_0001.png"]
+    assert sorted(path.name for path in out.iterdir()) == ["a_overlay.mp4", "screenshot_0001.png"]
+    assert told[0].startswith("screenshot_0001.png\n3 pictures")
+    assert str(out / "screenshot_0001.png") in told[1]
+
+
+def test_pictures_stay_in_the_window_until_space_unless_they_make_a_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i, picture in enumerate(street(2)):
+        write_image(tmp_path / f"{i}.png", picture)
+    guis = [FakeGui("", " ", "", " "), FakeGui(*[""] * 99, "X")]
+    monkeypatch.setattr("afformer.pipeline.segmenting.OpenCvGui", iter(guis).__next__)
+    assert run("infer", MODEL, tmp_path, "--show").exit_code == 0
+    assert run("infer", MODEL, tmp_path, "--show", "--write", "video", "-o", tmp_path / "out").exit_code == 0
+    assert [len(gui.pictures) for gui in guis] == [2, 2]
+    assert guis[0].keys == []
+    assert "X" in guis[1].keys
 
 
 def test_show_without_windows_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +155,28 @@ def test_ctrl_c_on_a_real_stream_leaves_a_valid_video_and_says_so(tmp_path: Path
     assert "Traceback" not in errors
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["stream_overlay.mp4"]
     assert facts(tmp_path / "out" / "stream_overlay.mp4")[0] >= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to whole process groups")
+def test_a_real_rtsp_stream_becomes_json_lines_and_is_reached_again_when_it_breaks() -> None:
+    with rtsp_server(frames_per_connection=30) as url:
+        command = [sys.executable, "-c", "from afformer.cli import main; main()", "infer", str(MODEL), url]
+        process = subprocess.Popen(
+            [*command, "--write", "jsonl", "--threads", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+        assert process.stderr
+        said = [process.stderr.readline(), process.stderr.readline()]
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert said == [f"{url}: gives no pictures; trying again in 1 s\n", f"{url}: is back\n"]
+    assert process.returncode == 130
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert len(lines) >= 1
+    for line in lines:
+        assert (line["picture"], line["height"], line["width"]) == (f"stream_{line['index']:06d}", *SIZE_HW)
+        assert line["captured_at"].endswith("+00:00")
+    assert sorted(line["time_s"] for line in lines) == [line["time_s"] for line in lines]

@@ -30,10 +30,11 @@ _INTERRUPTED = 130
     multiple=True,
     help="What to write; may be repeated. Default: overlay and mask of pictures, one video of anything that moves.",
 )
-@click.option("--show", is_flag=True, help="Open a window: q quits, space pauses, s takes a screenshot, l the legend.")
+@click.option("--show", is_flag=True, help="Open a window. q: quit, space: pause or next, s: screenshot, l: legend.")
 @click.option(
     "--smooth", type=click.IntRange(1, 255), default=1, help="Frames in a row that it takes to change a pixel."
 )
+@click.option("--fps", type=float, help="Frames a second of the video, for pictures and others that have no rate.")
 @click.option("--legend", is_flag=True, help="Draw a legend.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
@@ -59,13 +60,13 @@ def infer(
         outputs=tuple(Output[name.replace("-", "_").upper()] for name in outputs if name not in ("video", "jsonl")),
         video="video" in outputs,
         json_lines="jsonl" in outputs,
-        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "smooth")},
+        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "smooth", "fps")},
     )
     with frame_bar() as seen:
         result = segment_pictures(model, source, out, wanted=wanted, engine=engine_of(options), seen=seen)
     if as_json:
         print_json(result.to_json())
-    elif out is not None:
+    elif out is not None or not wanted.json_lines:  # else stdout is for the lines
         _tell(result)
     _exit(result)
 
@@ -95,7 +96,7 @@ def _tell(result: Inference) -> None:
     for path in result.written[:_SHOWN]:
         click.echo(path)
     if len(result.written) > _SHOWN:
-        click.echo(f"and {count(len(result.written) - _SHOWN, 'file')} more")
+        click.echo(f"and {count(len(result.written) - _SHOWN, 'more file')}")
     flow = result.flow
     rate = f", {flow.frames / flow.seconds:.1f} a second" if flow.seconds else ""
     dropped = f", {flow.dropped} dropped" if flow.dropped else ""

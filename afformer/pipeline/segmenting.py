@@ -40,6 +40,8 @@ class Wanted:
         opacity: Of the classes' colours in overlays, 0..1.
         outlines: Draw lines between classes in overlays.
         smooth: Frames in a row that it takes to change a pixel of a video; 1 changes it at once.
+        fps: Frames a second of the video, for sources without a rate of their own, such as numbered pictures; None
+            takes `DEFAULT_FPS` for them.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -50,11 +52,12 @@ class Wanted:
     opacity: float = 0.5
     outlines: bool = True
     smooth: int = 1
+    fps: float | None = None
 
     @property
-    def nothing(self) -> bool:
-        """Whether neither files nor a window are wanted."""
-        return not (self.outputs or self.video or self.json_lines or self.show)
+    def files(self) -> bool:
+        """Whether any files, or lines on stdout, were named."""
+        return bool(self.outputs or self.video or self.json_lines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,8 @@ def segment_pictures(
         model: A model file or a checkpoint.
         source: Whatever `open_source` opens.
         folder: Where files go; made if it is missing. May be None if only a window or lines on stdout are wanted.
-        wanted: What to make of each result; left out, overlays and masks of pictures, one video of anything that moves.
+        wanted: What to make of each result. If it names no files, overlays and masks of pictures and one video of
+            anything that moves, unless there is no folder for them and a window is enough.
         engine: How to open the model.
         seen: Told of progress.
 
@@ -104,21 +108,25 @@ def segment_pictures(
         stack.enter_context(single_threaded_opencv())
         frames = _without_results(stack.enter_context(open_source(source)), folder)
         moving = _moves(frames)
-        if wanted.nothing:
+        if not wanted.files and (folder is not None or not wanted.show):
             outputs = () if moving else (Output.OVERLAY, Output.MASK)
             wanted = dataclasses.replace(wanted, outputs=outputs, video=moving)
+        _check_fps(wanted, frames)
         backend = stack.enter_context(engine.open(model))
         renderer = Renderer(backend.spec.classes, backend.spec.palette, wanted.opacity, wanted.outlines)
         notes = _Notes(backend.spec, frames, keep=not moving, seen=seen)
+        still = not (moving or wanted.video)
+        window = _window(wanted, renderer, folder, still) if wanted.show else None  # before the sinks: it may fail
         flow = segment_stream(
             Segmenter(backend, fit=engine.fit),
             frames,
-            window=_window(wanted, renderer, folder) if wanted.show else None,  # before the sinks: it may not be there
+            window=window,
             sinks=_sinks(wanted, frames, renderer, folder),
             smoothing=Smoothing(wanted.smooth) if wanted.smooth > 1 else None,
             on_frame=notes.take,
         )
-        return Inference(backend.description, notes.pictures, [*notes.written, *flow.finished], flow)
+        screenshots = window.screenshots if window else []
+        return Inference(backend.description, notes.pictures, [*notes.written, *screenshots, *flow.finished], flow)
 
 
 class _Notes:
@@ -152,6 +160,16 @@ def _without_results(source: Source, folder: Path | None) -> Source:
     return PictureFiles(kept) if kept else source
 
 
+def _check_fps(wanted: Wanted, source: Source) -> None:
+    if wanted.fps is not None and not wanted.video:
+        raise OutputError("a frame rate was given, but no video is written; ask for one with --write video")
+    if wanted.fps is not None and source.fps is not None:
+        raise OutputError(
+            f"a frame rate of {wanted.fps:g} was given, but {source.name} has its own, {source.fps:g}, and its video "
+            "keeps that; leave --fps out"
+        )
+
+
 def _sinks(wanted: Wanted, source: Source, renderer: Renderer, folder: Path | None) -> list[Sink]:
     sinks: list[Sink] = []
     if folder is None:
@@ -168,11 +186,12 @@ def _sinks(wanted: Wanted, source: Source, renderer: Renderer, folder: Path | No
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
         paced = _moves(source) and (source.live or source.fps is None)
-        sinks.append(VideoSink(path, renderer, source.fps or DEFAULT_FPS, paced=paced, legend=wanted.legend))
+        fps = source.fps or wanted.fps or DEFAULT_FPS
+        sinks.append(VideoSink(path, renderer, fps, paced=paced, legend=wanted.legend))
     if wanted.json_lines:
         sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
     return sinks
 
 
-def _window(wanted: Wanted, renderer: Renderer, folder: Path | None) -> Window:
-    return Window(renderer, OpenCvGui(), folder=folder or Path(), legend=wanted.legend)
+def _window(wanted: Wanted, renderer: Renderer, folder: Path | None, still: bool) -> Window:
+    return Window(renderer, OpenCvGui(), folder=folder or Path(), legend=wanted.legend, still=still)

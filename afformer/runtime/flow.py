@@ -4,7 +4,8 @@
     live:  [grabber thread, newest frame only] -> [segmenter thread] -> queue -> [caller]
 
 A live frame never waits in a queue before it is segmented: it would grow old there. The caller's thread writes, since
-windows belong to the main thread.
+windows belong to the main thread. Where the model takes a batch, a file's frames are segmented so many at a time; live
+ones still come one by one, since to wait for more of them would make them old.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import collections
 import contextlib
 import dataclasses
 import enum
+import functools
 import logging
 import threading
 import time
@@ -20,6 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from afformer.batches import BatchSegment, groups
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
 from afformer.runtime.pipes import Halt, Halted, Pipe
@@ -39,7 +42,7 @@ _STUCK_S = 2.0
 
 
 class Segment(Protocol):
-    """A `Segmenter`, or anything like it."""
+    """A `Segmenter`, or anything like it. One that is a `BatchSegment` as well is given that many frames at a time."""
 
     def __call__(self, image: RGBImage, /, *, out: ClassMap | None = None) -> ClassMap:
         """From `(H, W, 3)` uint8 RGB to `(H, W)` class ids, in `out` if it is given, else in a new array."""
@@ -141,10 +144,10 @@ def segment_stream(
         AfformerError: What source, segmenter or a sink raised.
     """
     report, halt = FlowReport(), Halt(stop)
-    results: Pipe[_Result] = Pipe(1 if source.live else _DEPTH, halt)
-    free: _FreeMaps = collections.deque(maxlen=8)
-    threads = _stages(segmenter, source, results, free=free, halt=halt, report=report)
-    output = _Output(source, sinks, smoothing, window, on_frame, free, report)
+    segment = _Segmenting(segmenter, source, report)
+    results: Pipe[_Result] = Pipe(1 if source.live else segment.depth, halt, functools.partial(_idle, window, halt))
+    threads = _stages(segment, results, halt)
+    output = _Output(source, sinks, smoothing, window, on_frame, segment.free, report)
     start = time.perf_counter()
     with contextlib.ExitStack() as ending, halt.on_signals():
         ending.callback(_settle, report, source, start)
@@ -165,17 +168,49 @@ _FreeMaps = collections.deque[ClassMap]
 """Class maps that have been written and may be overwritten."""
 
 
-def _stages(
-    segmenter: Segment, source: Source, results: Pipe[_Result], *, free: _FreeMaps, halt: Halt, report: FlowReport
-) -> list[threading.Thread]:
+class _Segmenting:
+    """The segmenter's stage: frames in groups, of one where the segmenter takes no more or the source is live."""
+
+    def __init__(self, segmenter: Segment, source: Source, report: FlowReport) -> None:
+        self.source, self.report = source, report
+        self._one, self._many = segmenter, None
+        self._batch = 1
+        if isinstance(segmenter, BatchSegment) and not source.live:
+            self._many, self._batch = segmenter.segment_batch, segmenter.batch
+        self.depth = max(_DEPTH, self._batch)
+        """Frames that a queue must hold so that nobody waits while a group is segmented."""
+        self.free: _FreeMaps = collections.deque(maxlen=4 * self.depth)
+
+    def results(self, frames: Iterable[Frame]) -> Generator[_Result, None, None]:
+        """Each frame with its class map."""
+        for group in groups(frames, self._batch):
+            self.report.worst_age_s = max(self.report.worst_age_s, *map(self.source.age_s, group))
+            start = time.perf_counter()
+            classmaps = iter(self._segment([f.content for f in group if not isinstance(f.content, ImageError)]))
+            self.report.stages.segment += time.perf_counter() - start
+            for frame in group:
+                yield frame, None if isinstance(frame.content, ImageError) else next(classmaps)
+
+    def _segment(self, images: list[RGBImage]) -> list[ClassMap]:
+        free = [self._free_map(image) for image in images]
+        if self._many:
+            return self._many(images, out=free)
+        return [self._one(image, out=out) for image, out in zip(images, free, strict=True)]
+
+    def _free_map(self, image: RGBImage) -> ClassMap | None:
+        out = self.free.pop() if self.free else None
+        return None if out is None or out.shape != image.shape[:2] else out
+
+
+def _stages(segment: _Segmenting, results: Pipe[_Result], halt: Halt) -> list[threading.Thread]:
     """The threads before the caller's, not started yet."""
     threads = []
-    frames: Iterable[Frame] = _read(source, report)
-    if not source.live:
-        ahead: Pipe[Frame] = Pipe(_DEPTH, halt)
+    frames: Iterable[Frame] = _read(segment.source, segment.report)
+    if not segment.source.live:
+        ahead = Pipe[Frame](segment.depth, halt)
         threads.append(threading.Thread(target=ahead.feed, args=(frames,), name="reader", daemon=True))
         frames = ahead
-    segmented = _segment(segmenter, frames, source, free, report)
+    segmented = segment.results(frames)
     threads.append(threading.Thread(target=results.feed, args=(segmented,), name="segmenter", daemon=True))
     return threads
 
@@ -189,23 +224,6 @@ def _read(source: Source, report: FlowReport) -> Generator[Frame, None, None]:
         if frame is None:
             return
         yield frame
-
-
-def _segment(
-    segmenter: Segment, frames: Iterable[Frame], source: Source, free: _FreeMaps, report: FlowReport
-) -> Generator[_Result, None, None]:
-    for frame in frames:
-        if isinstance(frame.content, ImageError):
-            yield frame, None
-            continue
-        report.worst_age_s = max(report.worst_age_s, source.age_s(frame))
-        start = time.perf_counter()
-        out = free.pop() if free else None
-        if out is not None and out.shape != frame.content.shape[:2]:
-            out = None
-        classmap = segmenter(frame.content, out=out)
-        report.stages.segment += time.perf_counter() - start
-        yield frame, classmap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,8 +262,14 @@ def _write_all(output: _Output, results: Pipe[_Result], halt: Halt) -> Ending:
             elif not output.take(frame, classmap, halt):
                 return Ending.QUIT
     except Halted:
-        return Ending.INTERRUPTED if halt.interrupted else Ending.STOPPED
+        if halt.interrupted:
+            return Ending.INTERRUPTED
+        return Ending.QUIT if halt.quit else Ending.STOPPED
     return Ending.SOURCE
+
+
+def _idle(window: Window | None, halt: Halt) -> None:
+    halt.quit = window is not None and not window.idle()
 
 
 def _join(threads: Sequence[threading.Thread], source: Source, halt: Halt) -> None:

@@ -7,6 +7,7 @@ time is dropped and counted. So the delay is that of one frame, however slow the
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import logging
 import re
@@ -151,7 +152,7 @@ class LiveSource(Source):
     def _grab(self) -> None:
         """The thread: fetches pictures, and connects again where none come, until it is stopped or gives up."""
         pauses, broken = self._retry.pauses(), False
-        try:
+        with quiet_opencv(), self._ending():
             while not self._stopped.is_set():
                 if self._capture is None:
                     self._capture = self._try_again(pauses)
@@ -166,6 +167,11 @@ class LiveSource(Source):
                     self.reconnects += 1
                     log.warning("%s: is back", self._what)
                 self._put(pixels)
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # raised where frames are asked for
             self._error = error
         finally:

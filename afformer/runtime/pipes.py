@@ -8,7 +8,7 @@ import enum
 import queue
 import signal
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
@@ -18,8 +18,8 @@ _POLL_S = 0.1
 """How often a thread that waits looks whether it is to end."""
 
 
-class Halted(Exception):  # noqa: N818 - no error: it unwinds the stages
-    """The flow is to end."""
+class Halted(BaseException):
+    """The flow is to end. No error: it unwinds the stages, and no `except Exception` may stop it."""
 
 
 class Halt:
@@ -30,17 +30,19 @@ class Halt:
 
     Attributes:
         interrupted: Whether a signal has come.
+        quit: Whether the user has quit in the window.
         done: Set by the flow itself when it ends.
     """
 
     def __init__(self, stop: threading.Event | None) -> None:
         self.interrupted = False
+        self.quit = False
         self.done = False
         self._stop = stop
         self._before: dict[signal.Signals, Any] = {}
 
     def __call__(self) -> bool:  # noqa: D102 - see the class
-        return self.done or self.interrupted or (self._stop is not None and self._stop.is_set())
+        return self.done or self.interrupted or self.quit or (self._stop is not None and self._stop.is_set())
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -73,11 +75,17 @@ class _End(enum.Enum):
 
 
 class Pipe(Generic[T]):
-    """A short queue between two threads, which carries the end and an error as well."""
+    """A short queue between two threads, which carries the end and an error as well.
 
-    def __init__(self, depth: int, halt: Halt) -> None:
+    Args:
+        depth: Items that it holds.
+        halt: Ends the waiting at either end.
+        idle: Called now and then while an item is waited for.
+    """
+
+    def __init__(self, depth: int, halt: Halt, idle: Callable[[], None] = lambda: None) -> None:
         self._queue: queue.Queue[T | _Failed | _End] = queue.Queue(depth)
-        self._halt = halt
+        self._halt, self._idle = halt, idle
 
     def feed(self, items: Generator[T, None, None]) -> None:
         """Puts all items in, then the end or the error with which they ended."""
@@ -87,8 +95,6 @@ class Pipe(Generic[T]):
                     self._put(item)
                 self._put(_End.END)
             except Exception as error:
-                if isinstance(error, Halted):
-                    raise
                 self._put(_Failed(error))
 
     def __iter__(self) -> Iterator[T]:
@@ -107,4 +113,5 @@ class Pipe(Generic[T]):
         while not self._halt():
             with contextlib.suppress(queue.Empty):
                 return self._queue.get(timeout=_POLL_S)
+            self._idle()
         raise Halted

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from afformer.batches import groups
 from afformer.errors import BackendError
 from afformer.images import ClassMap, read_image
 from afformer.runtime.backend import Array, Backend, Device, input_tensor
@@ -22,7 +22,6 @@ from afformer.spec import ModelSpec, OutputKind
 
 Logits = npt.NDArray[np.float32]
 Source = str | Path | Image
-Item = TypeVar("Item")
 
 
 class Segmenter:
@@ -79,6 +78,11 @@ class Segmenter:
         """The engine behind it."""
         return self._backend
 
+    @property
+    def batch(self) -> int:
+        """How many pictures are worth passing to `segment_batch`: one in tiles, since these fill the model's batch."""
+        return 1 if self._fit is Fit.SLIDE else self.spec.batch
+
     def __call__(self, image: Source, *, out: ClassMap | None = None) -> ClassMap:
         """Segments one picture.
 
@@ -100,11 +104,26 @@ class Segmenter:
         prepared, answer = next(self._answers([image]))
         return self._classmap(answer, prepared, out)
 
-    def segment_batch(self, images: Sequence[Source]) -> list[ClassMap]:
-        """Segments several pictures, of any sizes, as many at a time as the model's batch holds."""
+    def segment_batch(
+        self, images: Sequence[Source], /, *, out: Sequence[ClassMap | None] | None = None
+    ) -> list[ClassMap]:
+        """Segments several pictures, of any sizes, as many at a time as the model's batch holds.
+
+        Args:
+            images: As for one picture.
+            out: For each picture where to write its class map; a new array where it is None.
+
+        Raises:
+            AfformerError: As for one picture.
+            ValueError: An array of `out` does not fit, or there is not one for each picture.
+        """
+        outs = [None] * len(images) if out is None else out
+        if len(outs) != len(images):
+            raise ValueError(f"out must have one place for each of {len(images)} pictures, got {len(outs)}")
         if self._fit is Fit.SLIDE:
-            return [self._slide_classmap(*self._load(image)) for image in images]
-        return [self._classmap(answer, prepared) for prepared, answer in self._answers(images)]
+            return [self._slide_classmap(*self._load(image), to) for image, to in zip(images, outs, strict=True)]
+        answers = zip(self._answers(images), outs, strict=True)
+        return [self._classmap(answer, prepared, to) for (prepared, answer), to in answers]
 
     def logits(self, image: Source) -> Logits:
         """The model's logits for one picture.
@@ -156,7 +175,7 @@ class Segmenter:
 
     def _answers(self, images: Sequence[Source]) -> Iterator[tuple[Prepared, Array]]:
         """Each picture with its part of the model's answer, valid until the next one is asked for."""
-        for group in _groups(images, self.spec.batch):
+        for group in groups(images, self.spec.batch):
             loaded = [self._load(image) for image in group]
             prepared = [
                 prepare(pixels, self.spec, self._fit, order, out=self._feed[i], work=self._work)
@@ -192,7 +211,7 @@ class Segmenter:
         count = self._work.array("count", tiling.grid_hw, np.float32)
         total.fill(0)
         count.fill(0)
-        for group in _groups(list(tiling), self.spec.batch):
+        for group in groups(tiling, self.spec.batch):
             for i, tile in enumerate(group):
                 pixels = image[tile.y : tile.y + height, tile.x : tile.x + width]
                 place(pixels, self.spec, order, out=self._feed[i], work=self._work)
@@ -202,7 +221,3 @@ class Segmenter:
                 count[rows, cols] += 1
         total /= count
         return total
-
-
-def _groups(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

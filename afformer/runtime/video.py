@@ -33,6 +33,9 @@ PLAUSIBLE_FPS = 300
 _COUNTED = {".mp4", ".mov", ".m4v", ".avi", ".3gp"}
 """Containers that store how many frames they hold; others are guessed at."""
 _STDIN = "pipe:0"
+_BARE = (cv2.VideoWriter.fourcc(*"MJPG"), cv2.VideoWriter.fourcc(*"MPNG"))
+_BARE_FPS = 25
+"""What FFmpeg invents for pictures one after the other, which have no container and so neither rate nor length."""
 _CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 _LONGEST_GAP_S = 2.0
 """A paced video shows a picture for so long at most: an hour without a stream does not become an hour of it."""
@@ -57,7 +60,8 @@ class Capture(Protocol):
 class VideoFile(Source):
     """All frames of a video, in order. Can be read several times, unless it is stdin.
 
-    A video that ends before the number of frames that its container promises gives a last frame with an error.
+    A video that ends before the number of frames that its container promises gives a last frame with an error. Bare
+    pictures one after the other have neither a rate nor time stamps.
 
     Args:
         path: The file, or the URL of one.
@@ -73,8 +77,10 @@ class VideoFile(Source):
         self.name = name or Path(path).stem
         self.paths = (path,) if isinstance(path, Path) else ()
         self._opened: cv2.VideoCapture | None = self._open()
-        rate, count = (self._opened.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
-        self.fps = rate if 0 < rate <= PLAUSIBLE_FPS else None
+        keys = cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FOURCC
+        rate, count, codec = (self._opened.get(key) for key in keys)
+        self._bare = codec in _BARE and rate == _BARE_FPS and count < 0
+        self.fps = rate if 0 < rate <= PLAUSIBLE_FPS and not self._bare else None
         counted = self._what != "stdin" and Path(self._what).suffix.lower() in _COUNTED
         self.length = int(count) if counted and count > 0 else None
         self._pool = PicturePool()
@@ -87,14 +93,12 @@ class VideoFile(Source):
             while (picture := read_picture(capture, picture)) is not None:
                 at = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 start = start if index else at
-                yield Frame(
-                    index, f"{self.name}_{index:06d}", self._pool.rgb(picture), _path_of(self.paths), at - start
-                )
+                yield self._frame(index, self._pool.rgb(picture), None if self._bare else at - start)
                 index += 1
         finally:
             capture.release()
         if not index or (self.length and index < self.length):
-            yield Frame(index, f"{self.name}_{index:06d}", ImageError(self._problem(index)), _path_of(self.paths))
+            yield self._frame(index, ImageError(self._problem(index)), None)
 
     def recycle(self, frame: Frame) -> None:  # noqa: D102 - see Source
         self._pool.give_back(frame)
@@ -103,6 +107,9 @@ class VideoFile(Source):
         if self._opened:
             self._opened.release()
             self._opened = None
+
+    def _frame(self, index: int, content: RGBImage | ImageError, time_s: float | None) -> Frame:
+        return Frame(index, f"{self.name}_{index:06d}", content, self.paths[0] if self.paths else None, time_s)
 
     def _open(self) -> cv2.VideoCapture:
         with quiet_opencv():
@@ -142,7 +149,7 @@ class PicturePool:
     """RGB buffers that are used again once their frames are given back. For one reader; `give_back` from any thread."""
 
     def __init__(self) -> None:
-        self._free: collections.deque[RGBImage] = collections.deque(maxlen=16)
+        self._free: collections.deque[RGBImage] = collections.deque(maxlen=64)
 
     def rgb(self, picture: BGRImage) -> RGBImage:
         """A picture in RGB, in a buffer of its own."""
@@ -310,10 +317,6 @@ def inset(picture: RGBImage, panel: RGBImage) -> RGBImage:
         panel = np.asarray(cv2.resize(panel, size, interpolation=cv2.INTER_AREA), np.uint8)
     picture[: panel.shape[0], : panel.shape[1]] = panel
     return picture
-
-
-def _path_of(paths: tuple[Path, ...]) -> Path | None:
-    return paths[0] if paths else None
 
 
 def _size(image: RGBImage) -> str:

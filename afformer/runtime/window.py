@@ -1,6 +1,6 @@
 """The window of `--show`: overlay, frames a second, legend, and a few keys.
 
-q or Esc  quit          space  pause and go on
+q or Esc  quit          space  pause and go on; the next one of pictures
 s         screenshot    l      legend on and off
 """
 
@@ -26,7 +26,7 @@ from afformer.runtime.video import inset
 _ESCAPE = 27
 _PAUSE_MS = 50
 _SMOOTH = 0.9
-"""Share of the old value in the frames a second that are shown."""
+"""Share of the old value in the time between frames of which the frames a second are shown."""
 
 
 class Gui(Protocol):
@@ -57,6 +57,7 @@ class Window:
         gui: The toolkit.
         folder: Where screenshots go.
         legend: Whether the legend is shown at first.
+        still: Whether each frame stays until the space bar is pressed, as pictures do that make no video.
         clock: Seconds; for tests.
     """
 
@@ -67,13 +68,17 @@ class Window:
         *,
         folder: Path = Path(),
         legend: bool = False,
+        still: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.fps = 0.0
         """Frames a second of late; 0 before the second frame."""
         self.screenshots: list[Path] = []
+        """Pictures written so far."""
         self._renderer, self._gui, self._folder, self._legend, self._clock = renderer, gui, folder, legend, clock
+        self._still, self._begun, self._pressed = still, False, ""
         self._shown_at: float | None = None
+        self._interval_s = 0.0
 
     def show(self, frame: Frame, classmap: ClassMap, halted: Callable[[], bool] = lambda: False) -> bool:
         """Shows a frame, which holds a picture, and obeys the keys; stays in here while paused.
@@ -90,10 +95,12 @@ class Window:
             OutputError: A screenshot cannot be written.
         """
         assert not isinstance(frame.content, ImageError), "frames with errors are reported, not shown"
+        self._begun = True
         self._measure()
         picture = self._draw(frame.content, classmap)
-        key, paused = self._gui.key(1), False
-        while self._gui.is_open() and key not in ("q", chr(_ESCAPE)):
+        key, paused = self._gui.key(1) or self._pressed, self._still
+        self._pressed = ""
+        while self._goes_on(key):
             if key == "s":
                 self._screenshot(picture)
             elif key == "l":
@@ -107,15 +114,31 @@ class Window:
             key = self._gui.key(_PAUSE_MS)
         return False
 
+    def idle(self) -> bool:
+        """Keeps the window alive while no frame comes. Keys that quit are obeyed, others by the next frame.
+
+        Returns:
+            Whether to go on; False once the user has quit or closed the window.
+        """
+        if not self._begun:
+            return True
+        key = self._gui.key(1)
+        self._pressed = key or self._pressed
+        return self._goes_on(key)
+
     def close(self) -> None:
         """Closes the window."""
         self._gui.close()
 
+    def _goes_on(self, key: str) -> bool:
+        return self._gui.is_open() and key not in ("q", chr(_ESCAPE))
+
     def _measure(self) -> None:
         now = self._clock()
         if self._shown_at is not None and now > self._shown_at:
-            rate = 1 / (now - self._shown_at)
-            self.fps = self.fps * _SMOOTH + rate * (1 - _SMOOTH) if self.fps else rate
+            interval = now - self._shown_at
+            self._interval_s = self._interval_s * _SMOOTH + interval * (1 - _SMOOTH) if self._interval_s else interval
+            self.fps = 1 / self._interval_s
         self._shown_at = now
 
     def _draw(self, image: RGBImage, classmap: ClassMap) -> RGBImage:
@@ -156,7 +179,9 @@ class OpenCvGui:
             raise OutputError("--show needs a display, but neither DISPLAY nor WAYLAND_DISPLAY is set; write a video")
         self._title = title
         self._bgr: RGBImage = np.empty((0, 0, 3), np.uint8)
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        _use_system_fonts()
+        # Of two looks, the one without a toolbar, which takes keys for itself.
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, picture: RGBImage) -> None:  # noqa: D102 - see Gui
         if self._bgr.shape != picture.shape:
@@ -170,11 +195,21 @@ class OpenCvGui:
         return chr(code & 0xFF) if code >= 0 else ""
 
     def is_open(self) -> bool:  # noqa: D102 - see Gui
-        return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # how Qt says that there is no window any more
+            return False
 
     def close(self) -> None:  # noqa: D102 - see Gui
         if self.is_open():
             cv2.destroyWindow(self._title)
+
+
+def _use_system_fonts() -> None:
+    """OpenCV's wheel points Qt to a folder of fonts that it does not bring, which Qt laments at length."""
+    folder = os.environ.get("QT_QPA_FONTDIR")
+    if folder and not Path(folder).is_dir():
+        os.environ["QT_QPA_FONTDIR"] = "/usr/share/fonts"
 
 
 def _write_corner(picture: RGBImage, text: str) -> None:

@@ -24,11 +24,7 @@ from afformer.errors import BackendError, OutputError
 from afformer.images import ClassMap, RGBImage
 from afformer.runtime.fake import FakeBackend
 from afformer.runtime.flow import Ending, FlowReport, segment_stream
-from afformer.runtime.live import (
-    LiveSource,  # noqa: F401 - the program in a string below needs it
-    Retry,
-    open_stream,
-)
+from afformer.runtime.live import LiveSource, Retry, open_stream
 from afformer.runtime.segmenter import Segmenter
 from afformer.runtime.sinks import FolderSink, JsonLinesSink, Output, Sink
 from afformer.runtime.smoothing import Smoothing
@@ -220,6 +216,17 @@ def test_quitting_in_the_window_ends_it_and_closes_the_window() -> None:
     report = segment_stream(by_brightness, Numbers(100), [], window=Window(RENDERER, gui))
     assert (report.frames, report.ending, gui.open) == (3, Ending.QUIT, False)
     assert len(gui.pictures) == 3
+
+
+def test_the_window_can_be_quit_while_a_stream_gives_no_pictures() -> None:
+    stop, camera = threading.Event(), FakeCamera(7)
+    in_vain = threading.Timer(10, stop.set)
+    in_vain.start()
+    source = LiveSource(lambda: camera, "fake")
+    report = segment_stream(by_brightness, source, [], stop=stop, window=Window(RENDERER, FakeGui("", "", "q")))
+    in_vain.cancel()
+    camera.unplugged.set()
+    assert (report.frames, report.ending) == (1, Ending.QUIT)
 
 
 def test_a_pause_in_the_window_ends_when_the_caller_stops_it() -> None:

@@ -1,4 +1,4 @@
-"""Cameras and streams: simulated ones, and a real HTTP stream on this machine."""
+"""Cameras and streams: simulated ones, and real HTTP and RTSP streams on this machine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
 from afformer.errors import ImageError
 from afformer.runtime.live import LiveSource, Retry, open_camera, open_stream
-from afformer.runtime.sources import Frame
-from tests.runtime.moving_pictures import SIZE_HW, FakeCamera, mjpeg_server
+from afformer.runtime.sources import Frame, open_source
+from tests.runtime.moving_pictures import SIZE_HW, FakeCamera, mjpeg_server, street
+from tests.runtime.rtsp_server import FPS, rtsp_server
 
 
 @pytest.fixture
@@ -208,3 +210,40 @@ def test_a_real_http_stream_is_read_and_reached_again_when_it_breaks(said: list[
                 break
         assert source.captured > 60
     assert said[-1] == f"{url}: is back"
+
+
+def test_a_real_rtsp_stream_gives_the_pictures_that_were_sent() -> None:
+    sent = street(8)
+    with rtsp_server(frames_per_connection=100_000) as url, open_source(url) as source:
+        assert (source.live, source.fps) == (True, FPS)
+        for frame in itertools.islice(source, 5):
+            errors = [np.abs(frame.content.astype(int) - picture).mean() for picture in sent]
+            assert min(errors) < 4 < sorted(errors)[1]  # what JPEG loses, against two pixels of the ride
+
+
+def test_a_real_rtsp_stream_that_breaks_is_reached_again_after_growing_pauses(said: list[str]) -> None:
+    with rtsp_server(40, refused=range(2, 4)) as url, open_stream(url, Retry(first_s=0.01)) as source:
+        for frame in source:
+            source.recycle(frame)
+            if source.reconnects:
+                break
+    assert said[:4] == [
+        *(f"{url}: gives no pictures; trying again in {pause} s" for pause in (0.01, 0.02, 0.04)),
+        f"{url}: is back",
+    ]
+
+
+def test_a_real_rtsp_stream_that_stalls_counts_as_broken(
+    said: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("afformer.runtime.live._TIMEOUT_MS", 1500)
+    with rtsp_server(20, stalls=True) as url, open_stream(url, Retry(first_s=0.01)) as source:
+        assert any(source.reconnects for _ in source)
+    assert (said[0], said[-1]) == (f"{url}: gives no pictures; trying again in 0.01 s", f"{url}: is back")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_server_that_refuses_an_rtsp_stream_is_one_clear_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with rtsp_server(0, refused=range(1, 9)) as url, pytest.raises(ImageError, match="cannot be reached"):
+        open_source(url)
+    assert capfd.readouterr().err == ""

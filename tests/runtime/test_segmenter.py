@@ -139,6 +139,24 @@ def test_several_pictures_of_different_sizes_share_batches() -> None:
         np.testing.assert_array_equal(classmap, Segmenter(FakeBackend(SPEC))(picture))
 
 
+def test_class_maps_of_several_pictures_go_where_they_are_told_to() -> None:
+    pictures = [np.full((20 + i, 30, 3), 80 * i, np.uint8) for i in range(3)]
+    for fit in Fit:
+        segment = Segmenter(FakeBackend(dataclasses.replace(SPEC, batch=2)), fit=fit)
+        second = np.empty((21, 30), np.uint8)
+        found = segment.segment_batch(pictures, out=[None, second, None])
+        assert found[1] is second
+        for one, other in zip(found, segment.segment_batch(pictures), strict=True):
+            np.testing.assert_array_equal(one, other)
+        with pytest.raises(ValueError, match="one place for each of 3 pictures, got 1"):
+            segment.segment_batch(pictures, out=[second])
+
+
+def test_in_tiles_one_picture_at_a_time_is_enough() -> None:
+    backend = FakeBackend(dataclasses.replace(SPEC, batch=4))
+    assert {fit: Segmenter(backend, fit=fit).batch for fit in Fit} == {Fit.STRETCH: 4, Fit.PAD: 4, Fit.SLIDE: 1}
+
+
 def test_unused_rows_of_a_batch_hold_the_first_picture_and_no_leftovers() -> None:
     backend = FakeBackend(dataclasses.replace(SPEC, batch=3))
     segment = Segmenter(backend)

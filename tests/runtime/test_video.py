@@ -206,8 +206,23 @@ def test_stdin_takes_pictures_and_videos_that_can_be_piped(tmp_path: Path, kind:
         data = b"".join(cv2.imencode(f".{kind}", picture)[1].tobytes() for picture in pictures)
     else:
         data = write_clip(tmp_path / f"a.{kind}", 6).read_bytes()
-    shapes = read_stdin(data)
-    assert shapes == [("stdin_000000", (120, 160, 3)), *[(f"stdin_{i:06d}", (120, 160, 3)) for i in range(1, 6)]]
+    assert read_stdin(data) == [(f"stdin_{i:06d}", (120, 160, 3)) for i in range(6)]
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_bare_pictures_have_no_rate_and_no_time_stamps_but_motion_jpeg_in_a_container_does(
+    tmp_path: Path, kind: str
+) -> None:
+    pictures = [cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in street(6)]
+    bare = tmp_path / "bare.mjpeg"
+    bare.write_bytes(b"".join(cv2.imencode(f".{kind}", picture)[1].tobytes() for picture in pictures))
+    for path, fps, times in (
+        (bare, None, [None] * 6),
+        (write_clip(tmp_path / "a.avi", 3), 25, [0, 0.04, 0.08]),
+    ):
+        with VideoFile(path) as source:
+            assert source.fps == fps
+            assert [frame.time_s and round(frame.time_s, 6) for frame in source] == times
 
 
 def test_stdin_without_a_video_is_one_clear_line() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import cv2
@@ -68,6 +70,14 @@ def test_space_pauses_until_the_next_space() -> None:
     assert min(gui.waits[1:]) > gui.waits[0]  # it does not spin while it waits
 
 
+def test_a_still_picture_stays_until_space_and_has_no_frames_a_second() -> None:
+    gui, now = FakeGui("", "", " ", "", " ", "q"), iter([0.0, 1.0, 2.0])
+    window = Window(RENDERER, gui, still=True, clock=lambda: next(now))
+    assert [window.show(FRAME, CLASSMAP) for _ in range(3)] == [True, True, False]
+    assert gui.keys == []
+    assert window.fps == 0
+
+
 def test_quitting_and_screenshots_work_while_paused(tmp_path: Path) -> None:
     window = Window(RENDERER, FakeGui(" ", "s", "", "q"), folder=tmp_path)
     assert not window.show(FRAME, CLASSMAP)
@@ -114,6 +124,36 @@ def test_frames_a_second_are_measured_without_the_pauses() -> None:
     assert (gui.pictures[-1] != gui.pictures[0]).any()  # the number is drawn
 
 
+def test_frames_that_came_together_after_a_pause_do_not_make_it_look_fast() -> None:
+    now = iter([0.0, 0.1, 0.2, 0.3, 0.301])
+    window = Window(RENDERER, FakeGui(), clock=lambda: next(now))
+    for _ in range(5):
+        window.show(FRAME, CLASSMAP)
+    assert 10 < window.fps < 12
+
+
+@pytest.mark.parametrize("key", ["q", "\x1b", "X"])
+def test_while_no_frame_comes_the_window_can_be_quit(key: str) -> None:
+    window = Window(RENDERER, FakeGui(" ", " ", "", key))
+    window.show(FRAME, CLASSMAP)
+    assert [window.idle(), window.idle()] == [True, False]
+
+
+def test_a_key_that_is_pressed_between_frames_counts_at_the_next(tmp_path: Path) -> None:
+    window = Window(RENDERER, FakeGui("", "s", "", ""), folder=tmp_path)
+    window.show(FRAME, CLASSMAP)
+    assert all((window.idle(), window.idle()))
+    for _ in range(2):
+        window.show(FRAME, CLASSMAP)
+    assert len(window.screenshots) == 1
+
+
+def test_a_window_that_has_shown_nothing_yet_is_not_taken_for_closed() -> None:
+    gui = FakeGui()
+    gui.open = False
+    assert Window(RENDERER, gui).idle()
+
+
 def test_closing_closes_the_window() -> None:
     gui = FakeGui()
     Window(RENDERER, gui).close()
@@ -134,3 +174,17 @@ def test_a_machine_without_a_display_is_one_clear_line(monkeypatch: pytest.Monke
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(OutputError, match="needs a display"):
         OpenCvGui()
+
+
+@pytest.mark.skipif("NONE" in str(re.search(r"GUI:.*", cv2.getBuildInformation())), reason="this OpenCV has no windows")
+@pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="no display")
+def test_a_real_window_opens_waits_for_keys_and_closes(tmp_path: Path) -> None:
+    gui = OpenCvGui("afformer test")
+    assert Window(RENDERER, gui, folder=tmp_path).show(FRAME, CLASSMAP)
+    for _ in range(100):  # some systems take their time to show it
+        assert gui.key(20) == ""
+        if gui.is_open():
+            break
+    assert gui.is_open()
+    gui.close()
+    assert not gui.is_open()

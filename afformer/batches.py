@@ -1,0 +1,43 @@
+"""Several pictures at a time, for models that were exported with a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+from afformer.images import ClassMap, RGBImage
+
+Item = TypeVar("Item")
+
+
+@runtime_checkable
+class BatchSegment(Protocol):
+    """What a `Segmenter` can do beside segmenting one picture."""
+
+    @property
+    def batch(self) -> int:
+        """How many pictures it takes at a time."""
+        ...
+
+    def segment_batch(
+        self, images: Sequence[RGBImage], /, *, out: Sequence[ClassMap | None] | None = None
+    ) -> list[ClassMap]:
+        """From pictures, `(H, W, 3)` uint8 RGB, to class maps, `(H, W)` class ids, in `out` where that is given."""
+        ...
+
+
+def groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Gathers items, in order. What came before an error, or is left at the end, is a smaller group."""
+    group: list[Item] = []
+    try:
+        for item in items:
+            group.append(item)
+            if len(group) == size:
+                yield group
+                group = []
+    except Exception:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
