@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from afformer.errors import AfformerError as AfformerError
+    from afformer.pipeline.building import build_engine as build_engine
     from afformer.pipeline.exporting import export_checkpoint as export_checkpoint
     from afformer.pipeline.measuring import compare_models as compare_models
     from afformer.pipeline.measuring import evaluate_model as evaluate_model
@@ -21,6 +22,7 @@ _HOMES = {
     "AfformerError": "afformer.errors",
     "ModelSpec": "afformer.spec",
     "Segmenter": "afformer.runtime.segmenter",
+    "build_engine": "afformer.pipeline.building",
     "compare_models": "afformer.pipeline.measuring",
     "evaluate_model": "afformer.pipeline.measuring",
     "export_checkpoint": "afformer.pipeline.exporting",
@@ -32,6 +34,7 @@ __all__ = [
     "AfformerError",
     "ModelSpec",
     "Segmenter",
+    "build_engine",
     "compare_models",
     "evaluate_model",
     "export_checkpoint",

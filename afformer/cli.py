@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from afformer import __version__
-from afformer.commands import measures, models, pictures
+from afformer.commands import engines, measures, models, pictures
 from afformer.commands.report import echo_error
 from afformer.errors import AfformerError
 
@@ -36,11 +36,14 @@ def main() -> None:
 for command in (
     models.export,
     models.quantize,
+    engines.engine,
     models.inspect,
+    models.package,
     pictures.infer,
     pictures.demo,
     measures.evaluate,
     measures.compare,
     measures.benchmark,
+    engines.doctor,
 ):
     main.add_command(command)

@@ -46,7 +46,7 @@ class Contender:
         path: The model file.
         backend: The backend's name; by the file's ending if left out.
         threads: CPU threads; 0 leaves the choice to the engine.
-        device: Where to run.
+        device: Where to run; None is the CPU, except for engines of a GPU.
         input_hw: Size to run a checkpoint at; an exported model has its own.
         plugin: A module that the process imports first, which may register further backends.
     """
@@ -54,7 +54,7 @@ class Contender:
     path: Path
     backend: str | None = None
     threads: int = 0
-    device: str = "cpu"
+    device: str | None = None
     input_hw: tuple[int, int] | None = None
     plugin: str | None = None
 

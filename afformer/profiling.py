@@ -32,13 +32,13 @@ class OperatorTime(NamedTuple):
     seconds: float
 
 
-def has_profile(backend: str, device: str) -> bool:
+def has_profile(backend: str, device: str | None) -> bool:
     """Whether the engine tells what single operators cost."""
-    return backend in _PROFILERS and device == "cpu"
+    return backend in _PROFILERS and device in (None, "cpu")
 
 
 def operator_times(
-    path: Path, backend: str, feed: Array, *, device: str = "cpu", threads: int = 0, calls: int = 20
+    path: Path, backend: str, feed: Array, *, device: str | None = None, threads: int = 0, calls: int = 20
 ) -> list[OperatorTime]:
     """Runs a model with the engine's profiler.
 
@@ -46,7 +46,7 @@ def operator_times(
         path: The model file.
         backend: The backend's name.
         feed: The model's input tensor.
-        device: Where to run.
+        device: Where to run; None is the CPU.
         threads: CPU threads; 0 leaves the choice to the engine.
         calls: Calls to take the mean of; a few more warm up.
 
@@ -57,7 +57,9 @@ def operator_times(
         BackendError: The engine has no profile, or cannot open the model.
     """
     if not has_profile(backend, device):
-        raise BackendError(f"{backend} on {device} does not tell what single operators cost; {PROFILED} on cpu do")
+        raise BackendError(
+            f"{backend} on {device or 'cpu'} does not tell what single operators cost; {PROFILED} on cpu do"
+        )
     return sorted(_PROFILERS[backend](path, feed, threads, calls), key=lambda time: -time.seconds)
 
 

@@ -12,6 +12,7 @@ from afformer.commands.options import (
     DATASETS,
     FilePath,
     backend_option,
+    device_option,
     engine_of,
     engine_options,
     hxw,
@@ -56,7 +57,7 @@ def compare(a: Path, b: Path, images: Path, as_json: bool, **options: Any) -> No
 @click.command()
 @click.argument("models", type=FilePath, nargs=-1, required=True, metavar="MODEL...")
 @click.option("--backend", "backends", multiple=True, help="Engine to run on; may be repeated. By the file's ending.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@device_option
 @click.option("--threads", type=thread_counts, default="0", help="CPU threads, such as 1,2; 0 lets the engine choose.")
 @click.option("--size", type=hxw, help="Input size for a checkpoint; an exported model has its own.")
 @click.option("--image", "picture", type=FilePath, help="Picture to segment; default: a bundled one of 1280x720.")

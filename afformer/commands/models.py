@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from afformer.commands.options import DATASETS, FilePath, backend_option, engine_of, engine_options, hxw, json_option
-from afformer.commands.report import print_json, step_bars
+from afformer.commands.report import count, print_json, step_bars
 
 TARGETS = ("x86", "arm", "tensorrt", "generic")
 METHODS = ("average", "minmax", "percentile", "entropy", "mse")
@@ -151,3 +151,22 @@ def inspect(model: Path, as_json: bool, **options: Any) -> None:
     for index, (name, colour) in enumerate(zip(spec["classes"], spec["palette"], strict=True)):
         swatch = click.style("    ", bg=tuple(colour))
         click.echo(f"  {index:>3} {swatch} {' '.join(name.split())} #{colour[0]:02x}{colour[1]:02x}{colour[2]:02x}")
+
+
+@click.command()
+@click.argument("model", type=FilePath)
+@click.option("-o", "--out", type=FilePath, required=True, help="Folder to make; must be empty or not there.")
+@json_option
+def package(model: Path, out: Path, as_json: bool) -> None:
+    """Put MODEL, its spec and labels, and the C++ runtime into one folder for a device.
+
+    MODEL is an exported or quantized .onnx, or an .engine with its JSON beside it. The folder's README has the lines
+    that build and run it there.
+    """
+    from afformer.pipeline.packaging import package_model
+
+    packed = package_model(model, out)
+    if as_json:
+        print_json(packed.to_json())
+        return
+    click.echo(f"packed {count(len(packed.files), 'file')}, {packed.bytes / 1e6:.1f} MB; read {out / 'README.md'}")

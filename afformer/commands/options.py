@@ -32,11 +32,16 @@ def thread_counts(value: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to run. Default: the CPU; engines of a GPU on it."
+)
+
+
 def engine_options(command: Command) -> Command:
     """Options that say how a model is opened."""
     for option in reversed(
         (
-            click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
+            device_option,
             click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 lets the engine choose."),
             click.option(
                 "--fit",
@@ -68,7 +73,7 @@ def engine_of(options: dict[str, Any]) -> Engine:
 
     return Engine(
         backend=options.get("backend"),
-        device=Device(options["device"]),
+        device=Device(options["device"]) if options["device"] else None,
         threads=options["threads"],
         fit=Fit(options["fit"]),
         input_hw=options["size"],

@@ -24,14 +24,14 @@ class Engine:
 
     Attributes:
         backend: Name of the backend; by the file's ending if None.
-        device: Where to run.
+        device: Where to run; None is the CPU, except for engines of a GPU.
         threads: CPU threads; 0 leaves the choice to the engine.
         fit: How pictures are brought to the input size.
         input_hw: Size to run a checkpoint at; an exported model has its own.
     """
 
     backend: str | None = None
-    device: Device = Device.CPU
+    device: Device | None = None
     threads: int = 0
     fit: Fit = Fit.STRETCH
     input_hw: tuple[int, int] | None = None
@@ -52,12 +52,13 @@ class Engine:
 
     def race(self, models: Sequence[Path], seen: Callable[[int, int], None]) -> list[Timing]:
         """Times model files by turns against the first one."""
-        contenders = [Contender(model, self.backend, self.threads, self.device.value) for model in models]
+        device = self.device and self.device.value
+        contenders = [Contender(model, self.backend, self.threads, device) for model in models]
         return race(contenders, seen=seen)
 
 
 ANY_ENGINE = Engine()
-"""What opens the file, on the CPU."""
+"""What opens the file, where it usually runs."""
 
 
 @contextlib.contextmanager

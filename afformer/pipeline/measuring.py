@@ -18,6 +18,7 @@ from afformer.evaluation import Comparison, Evaluation, Progress, compare, evalu
 from afformer.latency import Contender, Seen, unseen
 from afformer.pipeline.engine import ANY_ENGINE, Engine, convention_of
 from afformer.runtime.backend import Backend, Device, input_tensor, output_tensor, parse_device
+from afformer.runtime.registry import has_own_size
 from afformer.runtime.segmenter import Segmenter
 from afformer.runtime.sources import open_pictures
 
@@ -92,7 +93,7 @@ def benchmark_models(
     *,
     backends: Sequence[str] = (),
     threads: Sequence[int] = (0,),
-    device: Device | str = Device.CPU,
+    device: Device | str | None = None,
     input_hw: tuple[int, int] | None = None,
     picture: Path | None = None,
     calls: int = CALLS,
@@ -106,7 +107,7 @@ def benchmark_models(
         models: Model files or checkpoints.
         backends: Names; by the files' endings if empty.
         threads: Numbers of CPU threads; 0 leaves the choice to the engine.
-        device: Where to run.
+        device: Where to run; None is the CPU, except for engines of a GPU.
         input_hw: Size to run checkpoints at.
         picture: What to segment; a bundled picture if None.
         calls: Calls of each that count.
@@ -117,8 +118,9 @@ def benchmark_models(
     Raises:
         AfformerError: A model cannot be opened or run, or a picture or a label cannot be read.
     """
+    where = None if device is None else parse_device(device).value
     contenders = [
-        Contender(model, backend, count, parse_device(device).value, input_hw)
+        Contender(model, backend, count, where, input_hw)
         for model, backend, count in itertools.product(models, backends or (None,), threads)
     ]
     accuracy = functools.partial(_accuracy, labelled) if labelled else None
@@ -127,7 +129,7 @@ def benchmark_models(
 
 
 def _accuracy(labelled: Labelled, contender: Contender) -> float:
-    device = parse_device(contender.device)
+    device = None if contender.device is None else parse_device(contender.device)
     engine = Engine(contender.backend, device, contender.threads, input_hw=contender.input_hw)
     result = evaluate_model(contender.path, labelled.images, labelled.labels, dataset=labelled.dataset, engine=engine)
     for failure in result.failures:
@@ -154,7 +156,7 @@ def inspect_model(model: Path, engine: Engine = ANY_ENGINE) -> dict[str, Any]:
 
 def _open_both(engine: Engine, a: Path, b: Path, stack: contextlib.ExitStack) -> tuple[Backend, Backend]:
     """Opens the model that has a size of its own first, so that a checkpoint can be run at that size."""
-    exported = [path for path in (a, b) if path.suffix.lower() == ".onnx"]
+    exported = [path for path in (a, b) if has_own_size(path, engine.backend)]
     opened = {path: stack.enter_context(engine.open(path)) for path in exported[:1]}
     size = next((backend.spec.input_hw for backend in opened.values()), engine.input_hw)
     engine = dataclasses.replace(engine, input_hw=engine.input_hw or size)

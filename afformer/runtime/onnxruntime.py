@@ -1,4 +1,4 @@
-"""ONNX Runtime as a backend, on the CPU or, when asked, on CUDA."""
+"""ONNX Runtime as a backend, on the CPU or, when asked, on CUDA, with its own kernels or through TensorRT."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import onnxruntime as ort
 
 from afformer.errors import BackendError
 from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
+from afformer.runtime.providers import CPU, Providers, providers_of, tensorrt_providers
 from afformer.spec import METADATA_KEY, ModelSpec
 
-_PROVIDERS = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}
 _SILENT = 4
+_NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"
+_REFUSED = "fallback to CPU EP has been explicitly disabled"
 
 
 class OnnxRuntimeBackend(Backend):
@@ -31,14 +33,9 @@ class OnnxRuntimeBackend(Backend):
     def __init__(self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0) -> None:
         path = Path(path)
         check_threads(threads)
-        provider = _PROVIDERS[device]
-        if provider not in ort.get_available_providers():
-            raise BackendError(f"{device.value} is not available in this ONNX Runtime; {_remedy(device)}")
-        session = _open(path, provider, threads)
-        if session.get_providers()[0] != provider:
-            raise BackendError(f"ONNX Runtime could not start {device.value} and fell back; {_remedy(device)}")
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        self.spec = ModelSpec.from_metadata(text, where=str(path))
+        providers = self._providers(path, device)
+        session = _open(path, providers, threads)
+        self.spec = _read_spec(session, path)
         _check_tensor(session.get_inputs(), input_tensor(self.spec), path)
         _check_tensor(session.get_outputs(), output_tensor(self.spec), path)
         self._session: ort.InferenceSession | None = session
@@ -47,7 +44,11 @@ class OnnxRuntimeBackend(Backend):
         self._bound_input = 0
         self._output = _bound_output(self._binding, output_tensor(self.spec))
         count = f"{threads} threads" if threads else "default threads"
-        self.description = f"ONNX Runtime {ort.__version__}, {device.value}, {count}"
+        self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}"
+
+    def _providers(self, path: Path, device: Device) -> Providers:
+        """What runs the model; checked to be there."""
+        return _available(providers_of(device))
 
     def _run(self, image: Array) -> Array:
         assert self._session is not None, "run() refuses closed backends"
@@ -71,6 +72,31 @@ class OnnxRuntimeBackend(Backend):
         self._session = self._binding = None
 
 
+class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
+    """The same with ONNX Runtime's TensorRT provider: TensorRT for what it takes, CUDA for the rest, the CPU never.
+
+    Opening a model builds its engines, which takes minutes once; they are kept in the user's cache folder. An engine of
+    `afformer-cli engine` needs no building where it runs, and no ONNX Runtime.
+
+    Args:
+        path: The `.onnx` file, float or INT8 of the target `tensorrt`.
+        device: Must be CUDA.
+        threads: As for `OnnxRuntimeBackend`.
+
+    Raises:
+        BackendError: As for `OnnxRuntimeBackend`, or the device is not CUDA.
+        SpecError: The model has no spec, or one that cannot be read.
+        OutputError: The cache folder cannot be made.
+    """
+
+    def _providers(self, path: Path, device: Device) -> Providers:
+        if device is not Device.CUDA:
+            raise BackendError(f"TensorRT runs on NVIDIA GPUs, not on the {device.value}; choose the device cuda")
+        on_cpu = providers_of(Device.CPU)
+        spec = _read_spec(_open(path, on_cpu, 1, optimized=False), path)
+        return _available(tensorrt_providers(path, spec.precision, ort.__version__))
+
+
 def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
     """The array that every run writes its answer into."""
     output = np.empty(tensor.shape, tensor.dtype)
@@ -78,7 +104,13 @@ def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
     return output
 
 
-def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
+def _available(providers: Providers) -> Providers:
+    if providers.first not in ort.get_available_providers():
+        raise BackendError(f"{providers.title} is not available in this ONNX Runtime; {providers.remedy}")
+    return providers
+
+
+def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = True) -> ort.InferenceSession:
     if not path.is_file():
         raise BackendError(f"{path}: no such model file")
     options = ort.SessionOptions()
@@ -86,10 +118,45 @@ def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _SILENT  # what matters arrives as an exception, once
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if providers.first != CPU:
+        options.add_session_config_entry(_NOTHING_ON_CPU, "1")
     try:
-        return ort.InferenceSession(str(path), options, providers=[provider])
+        session = _session(path, options, providers)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
-        raise BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}") from error
+        raise _refusal(path, providers, error) from error
+    if session.get_providers()[0] != providers.first:
+        raise BackendError(f"ONNX Runtime could not start {providers.title}; {providers.remedy}")
+    return session
+
+
+def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> ort.InferenceSession:
+    # with its fallback ONNX Runtime would take other providers if these fail, and print that it does
+    return ort.InferenceSession(str(path), options, providers=list(providers.chosen), enable_fallback=0)
+
+
+def _refusal(path: Path, providers: Providers, error: Exception) -> BackendError:
+    """Why a model was not opened."""
+    if providers.first == CPU:
+        return BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}")
+    if _REFUSED not in str(error):
+        return BackendError(
+            f"{path}: ONNX Runtime cannot open it on {providers.title} ({_first_line(error)}); {providers.remedy}"
+        )
+    # all operators are left to the CPU where the provider did not start, some where it has no kernels for them
+    options = ort.SessionOptions()
+    options.log_severity_level = _SILENT
+    if _session(path, options, providers).get_providers()[0] != providers.first:
+        return BackendError(f"ONNX Runtime could not start {providers.title}; {providers.remedy}")
+    return BackendError(
+        f"{path}: ONNX Runtime has no kernels for some of its operators on {providers.title} and would run them on "
+        "the cpu; take the float model (INT8 of the targets x86, arm and generic is for CPUs), or choose the device cpu"
+    )
+
+
+def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
+    return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where=str(path))
 
 
 def _check_tensor(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:
@@ -106,15 +173,6 @@ def _check_tensor(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -
 def _named(tensor: tuple[str, tuple[int | str, ...], str]) -> str:
     name, shape, kind = tensor
     return f"{name} {kind[len('tensor(') : -1]}[{', '.join(map(str, shape))}]"
-
-
-def _remedy(device: Device) -> str:
-    if device is Device.CPU:
-        return "reinstall the pip package onnxruntime"
-    return (
-        "install the pip package onnxruntime-gpu in place of onnxruntime, with the CUDA and cuDNN it asks for, "
-        "or choose the device cpu"
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -28,12 +28,14 @@ class Registration:
         suffixes: File endings that it opens unless another backend is asked for.
         extra: The pip extra that brings its dependencies; empty if they are the package's own.
         any_size: Whether its models run at any input size, because they are checkpoints.
+        device: Where its models run unless another device is asked for.
     """
 
     target: str
     suffixes: tuple[str, ...] = ()
     extra: str = ""
     any_size: bool = False
+    device: Device = Device.CPU
 
 
 class Registry:
@@ -72,12 +74,20 @@ class Registry:
             raise BackendError(f"{path}: no backend opens '{path.suffix}' files; known endings: {endings}")
         return name
 
+    def has_own_size(self, path: Path, name: str | None = None) -> bool:
+        """Whether a file is a model for one input size only.
+
+        Raises:
+            BackendError: No backend opens such files.
+        """
+        return not self._registration(name or self.name_for(path)).any_size
+
     def open(
         self,
         path: Path | str,
         name: str | None = None,
         *,
-        device: Device | str = Device.CPU,
+        device: Device | str | None = None,
         threads: int = 0,
         input_hw: tuple[int, int] | None = None,
     ) -> Backend:
@@ -86,7 +96,7 @@ class Registry:
         Args:
             path: The model.
             name: The backend; chosen by the file's ending if left out.
-            device: Where to run.
+            device: Where to run; None takes the backend's usual one, which is the CPU except for engines of a GPU.
             threads: CPU threads; 0 leaves the choice to the engine.
             input_hw: Size to run a checkpoint at; None takes its data set's usual one. An exported model has its own.
 
@@ -97,8 +107,9 @@ class Registry:
         """
         path = Path(path)
         name = name or self.name_for(path)
-        factory, device = self._factory(name), parse_device(device)
-        if self._known[name].any_size:
+        factory, known = self._factory(name), self._known[name]
+        device = known.device if device is None else parse_device(device)
+        if known.any_size:
             return factory(path, device=device, threads=threads, input_hw=input_hw)  # type: ignore[call-arg]
         backend = factory(path, device=device, threads=threads)
         if input_hw and backend.spec.input_hw != input_hw:
@@ -110,10 +121,13 @@ class Registry:
     def _by_suffix(self, suffix: str) -> str | None:
         return next((name for name, known in self._known.items() if suffix in known.suffixes), None)
 
-    def _factory(self, name: str) -> BackendFactory:
+    def _registration(self, name: str) -> Registration:
         if name not in self._known:
             raise BackendError(f"unknown backend '{name}'; known backends: {', '.join(self._known)}")
-        registration = self._known[name]
+        return self._known[name]
+
+    def _factory(self, name: str) -> BackendFactory:
+        registration = self._registration(name)
         module, _, attribute = registration.target.partition(":")
         try:
             return cast(BackendFactory, getattr(importlib.import_module(module), attribute))
@@ -130,10 +144,19 @@ register = _registry.register
 open_backend = _registry.open
 backend_names = _registry.names
 backend_name = _registry.name_for
+has_own_size = _registry.has_own_size
 
 register("onnxruntime", Registration("afformer.runtime.onnxruntime:OnnxRuntimeBackend", (".onnx",)))
 register("openvino", Registration("afformer.runtime.openvino:OpenVinoBackend", (), "openvino"))
 register(
     "pytorch",
     Registration("afformer.runtime.pytorch:PyTorchBackend", (".pth", ".pt", ".safetensors"), "export", any_size=True),
+)
+register(
+    "tensorrt",
+    Registration("afformer.runtime.tensorrt:TensorRtBackend", (".engine", ".plan"), "tensorrt", device=Device.CUDA),
+)
+register(
+    "onnxruntime-tensorrt",
+    Registration("afformer.runtime.onnxruntime:OnnxRuntimeTensorRtBackend", device=Device.CUDA),
 )

@@ -30,7 +30,7 @@ class Segmenter:
     Args:
         model: A model file, or an opened backend (which the caller closes).
         backend: Name of the backend to open the file with; by its ending if left out.
-        device: Where to run.
+        device: Where to run; None is the CPU, except for engines of a GPU.
         threads: CPU threads; 0 leaves the choice to the engine.
         fit: How pictures are brought to the model's input size.
         color_order: Order of the channels in arrays; pictures read from a path are always right.
@@ -47,7 +47,7 @@ class Segmenter:
         model: str | Path | Backend,
         *,
         backend: str | None = None,
-        device: Device | str = Device.CPU,
+        device: Device | str | None = None,
         threads: int = 0,
         fit: Fit = Fit.STRETCH,
         color_order: ColorOrder = ColorOrder.RGB,

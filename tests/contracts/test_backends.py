@@ -10,10 +10,13 @@ import pytest
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError
+from afformer.pipeline.building import build_engine
 from afformer.runtime.backend import Array, Backend, input_tensor, output_tensor
 from afformer.runtime.fake import FakeBackend
 from afformer.runtime.registry import open_backend
 from afformer.spec import InputKind, ModelSpec
+from tests.nvidia.pretend import machine_with_gpu
+from tests.nvidia.real import require_gpu
 from tests.runtime.tiny_models import variants, write_tiny_onnx
 
 Opener = Callable[[Path], Backend]
@@ -40,15 +43,41 @@ def _pytorch(_folder: Path) -> Backend:
     return open_backend(assets.CHECKPOINT, input_hw=(64, 96))
 
 
+def _pretended_tensorrt(spec: ModelSpec) -> Opener:
+    def opener(folder: Path) -> Backend:
+        with machine_with_gpu():
+            return _engine(folder, spec)
+
+    return opener
+
+
+def _tensorrt(spec: ModelSpec) -> Opener:
+    def opener(folder: Path) -> Backend:
+        require_gpu()
+        return _engine(folder, spec)
+
+    return opener
+
+
+def _engine(folder: Path, spec: ModelSpec) -> Backend:
+    engine = folder / "tiny.engine"
+    build_engine(write_tiny_onnx(folder / "tiny.onnx", spec), engine)
+    return open_backend(engine, device="cuda")
+
+
 OPENERS: dict[str, Opener] = {
     **{f"onnxruntime, {name}": _onnx(spec) for name, spec in variants().items()},
     **{f"openvino, {name}": _openvino(spec) for name, spec in variants().items()},
     **{f"fake, {name}": _fake(spec) for name, spec in variants().items()},
+    **{f"tensorrt as pretended, {name}": _pretended_tensorrt(spec) for name, spec in variants().items()},
+    **{f"tensorrt, {name}": _tensorrt(spec) for name, spec in variants().items()},
     "pytorch": _pytorch,
 }
+_ON_A_GPU = {name for name in OPENERS if name.startswith("tensorrt, ")}
+PARAMETERS = [pytest.param(name, marks=pytest.mark.gpu if name in _ON_A_GPU else ()) for name in OPENERS]
 
 
-@pytest.fixture(params=OPENERS)
+@pytest.fixture(params=PARAMETERS)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     with OPENERS[request.param](tmp_path) as opened:
         yield opened
@@ -81,7 +110,7 @@ def test_different_pictures_give_different_answers(backend: Backend) -> None:
     assert (backend.run(dark).copy() != backend.run(bright)).any()
 
 
-@pytest.mark.parametrize("backend", [name for name in OPENERS if "batch" in name], indirect=True)
+@pytest.mark.parametrize("backend", [p for p in PARAMETERS if "batch" in str(p.values[0])], indirect=True)
 def test_rows_of_a_batch_do_not_influence_each_other(backend: Backend) -> None:
     feed = _feed(backend)
     first = backend.run(feed).copy()

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
+from afformer import assets
 from afformer.errors import BackendError, SpecError
+from afformer.evaluation import compare
 from afformer.runtime.backend import Device
 from afformer.runtime.onnxruntime import OnnxRuntimeBackend
-from afformer.spec import ModelSpec
+from afformer.runtime.providers import cache_folder
+from afformer.runtime.registry import open_backend
+from afformer.runtime.segmenter import Segmenter
+from afformer.spec import ModelSpec, Precision
+from tests.nvidia.real import require_gpu
 from tests.runtime.tiny_models import SPEC, variants, without_metadata, write_tiny_onnx
 
 
@@ -56,14 +63,123 @@ def test_cuda_that_is_not_there_is_an_error_and_never_the_cpu(tmp_path: Path) ->
         OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx"), device=Device.CUDA)
 
 
-def test_cuda_that_is_installed_but_does_not_start_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def with_gpu_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package with NVIDIA's providers in it, whether or not they start."""
+    everything = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: everything)
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+def test_cuda_that_is_installed_but_does_not_start_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
     session = ort.InferenceSession
-    # What ONNX Runtime does when CUDA's libraries are missing: it warns, and gives a session on the CPU.
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(ort, "InferenceSession", lambda path, options, providers: session(path, options))
+
+    def without_cuda(path: str, options: ort.SessionOptions, **settings: Any) -> ort.InferenceSession:
+        # What ONNX Runtime does when CUDA's libraries are missing: it goes on without the provider.
+        return session(path, options, **{**settings, "providers": ["AzureExecutionProvider"]})
+
+    monkeypatch.setattr(ort, "InferenceSession", without_cuda)
     with pytest.raises(BackendError, match=r"could not start cuda.*onnxruntime-gpu"):
         OnnxRuntimeBackend(path, device=Device.CUDA)
+    assert capfd.readouterr() == ("", "")
+
+
+class Recorder:
+    """Stands for a session that takes everything, and remembers what it was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.options: list[ort.SessionOptions] = []
+        self.settings: list[dict[str, Any]] = []
+        self._session = ort.InferenceSession
+        monkeypatch.setattr(ort, "InferenceSession", self)
+
+    def __call__(self, path: str, options: ort.SessionOptions, **settings: Any) -> Any:
+        self.options.append(options)
+        self.settings.append(settings)
+        opened = self._session(path, providers=["CPUExecutionProvider"])
+        first = settings["providers"][0][0]
+        opened.get_providers = lambda: [first, "CPUExecutionProvider"]
+        return opened
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+def test_cuda_computes_float32_as_such_and_leaves_nothing_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = write_tiny_onnx(tmp_path / "tiny.onnx"), Recorder(monkeypatch)
+    with OnnxRuntimeBackend(path, device=Device.CUDA) as backend:
+        assert "cuda" in backend.description
+    assert seen.settings == [{"providers": [("CUDAExecutionProvider", {"use_tf32": "0"})], "enable_fallback": 0}]
+    assert seen.options[0].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+@pytest.mark.parametrize(
+    ("precision", "half", "int8"), [(Precision.FP32, "0", "0"), (Precision.FP16, "1", "0"), (Precision.INT8, "0", "1")]
+)
+def test_the_tensorrt_provider_is_told_the_precision_and_keeps_its_engines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, half: str, int8: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = write_tiny_onnx(tmp_path / "tiny.onnx", SPEC, dataclasses.replace(SPEC, precision=precision))
+    seen = Recorder(monkeypatch)
+    with open_backend(path, "onnxruntime-tensorrt", device="cuda") as backend:
+        assert "cuda through TensorRT" in backend.description
+    (tensorrt, options), (cuda, _) = seen.settings[-1]["providers"]
+    assert (tensorrt, cuda) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == (half, int8)
+    folder = Path(options["trt_engine_cache_path"])
+    assert folder.is_dir()
+    assert folder.is_relative_to(tmp_path / "cache" / "afformer")
+    assert (options["trt_engine_cache_enable"], options["trt_timing_cache_enable"]) == ("1", "1")
+    assert seen.options[-1].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+
+
+def test_engines_of_different_models_and_versions_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    one = write_tiny_onnx(tmp_path / "one.onnx")
+    other = write_tiny_onnx(tmp_path / "other.onnx", variants()["odd size"])
+    assert len({cache_folder(one, "1.0"), cache_folder(one, "1.1"), cache_folder(other, "1.0")}) == 3
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+def test_operators_without_a_kernel_on_the_gpu_are_an_error_and_never_run_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A provider that starts everywhere and has no kernel for anything: what ONNX Runtime says of it is real.
+    monkeypatch.setattr("afformer.runtime.providers.CUDA", "AzureExecutionProvider")
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["AzureExecutionProvider"])
+    with pytest.raises(BackendError, match=r"tiny\.onnx: ONNX Runtime has no kernels for some .* on cuda") as caught:
+        OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx"), device=Device.CUDA)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_tensorrt_provider_that_is_not_there_names_the_ways_to_go_on(tmp_path: Path) -> None:
+    if "TensorrtExecutionProvider" in ort.get_available_providers():
+        pytest.skip("it is there")
+    path = write_tiny_onnx(tmp_path / "tiny.onnx")
+    with pytest.raises(BackendError, match=r"TensorRT is not available in this ONNX Runtime.*afformer-cli engine"):
+        open_backend(path, "onnxruntime-tensorrt")
+    with pytest.raises(BackendError, match=r"TensorRT runs on NVIDIA GPUs, not on the cpu; choose the device cuda"):
+        open_backend(path, "onnxruntime-tensorrt", device="cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-tensorrt"])
+def test_on_a_gpu_the_class_map_is_that_of_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    wanted = "TensorrtExecutionProvider" if "tensorrt" in name else "CUDAExecutionProvider"
+    if wanted not in ort.get_available_providers():
+        pytest.skip(f"this ONNX Runtime has no {wanted}")
+    require_gpu()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with open_backend(assets.MODEL) as ours, open_backend(assets.MODEL, name, device="cuda") as theirs:
+        result = compare(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
+    assert result.pixel_agreement >= 0.995
 
 
 def test_a_negative_number_of_threads_is_refused(tmp_path: Path) -> None:

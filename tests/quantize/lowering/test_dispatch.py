@@ -113,19 +113,3 @@ def test_openvino_runs_the_generic_model_as_onnx_runtime_does(tmp_path: Path) ->
     image = np.random.default_rng(0).normal(size=compiled.input(0).shape).astype(np.float32)
     answer, want = compiled([image])[0], run(prepared())
     assert np.sqrt(np.mean((answer - want) ** 2)) < 0.12 * want.std()
-
-
-def test_tensorrt_parses_and_builds_its_model(tmp_path: Path) -> None:
-    pytest.importorskip("tensorrt_rtx_libs")
-    trt = pytest.importorskip("tensorrt_rtx_bindings")
-    path = tmp_path / "tensorrt.onnx"
-    onnx.save(lowering.lower(prepared(), ranges(), Target.TENSORRT).model, path)
-    logger = trt.Logger(trt.Logger.ERROR)
-    builder = trt.Builder(logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, logger)
-    assert parser.parse_from_file(str(path)), [parser.get_error(i).desc() for i in range(parser.num_errors)]
-    config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
-    assert builder.build_serialized_network(network, config) is not None

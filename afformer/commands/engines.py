@@ -1,0 +1,84 @@
+"""Commands for TensorRT, and for what this machine can run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from afformer.commands.options import FilePath, json_option
+from afformer.commands.report import print_json, step_bars
+
+if TYPE_CHECKING:
+    from afformer.engine.build import EngineReport
+
+
+@click.command()
+@click.argument("model", type=FilePath)
+@click.option("-o", "--out", type=FilePath, required=True, help="The .engine to write; its JSON goes beside it.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="Default: the model's own.")
+@click.option("--images", "calibration", type=FilePath, help="Folder of pictures to calibrate INT8 on.")
+@click.option("--workspace", type=click.IntRange(1), metavar="MIB", help="GPU memory that a layer may use for itself.")
+@click.option("--timing-cache", type=FilePath, help="File of measured kernels, to start from and add to.")
+@click.option("--version-compatible", is_flag=True, help="Let later versions of TensorRT run the engine.")
+@click.option("--hardware-compatible", is_flag=True, help="Let other GPUs, Ampere or later, run it. Not on Jetson.")
+@click.option("--rtx", is_flag=True, help="Build with TensorRT-RTX: for GeForce and RTX GPUs, on any machine.")
+@json_option
+def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
+    """Build a TensorRT engine of MODEL, an ONNX file, on the GPU that shall run it.
+
+    The precision is the model's. Of a float32 model, fp16 is made by conversion and int8 by calibration on --images.
+    """
+    from afformer.pipeline.building import build_engine
+    from afformer.pipeline.engine import needs
+    from afformer.spec import Precision
+
+    with needs("tensorrt"):
+        from afformer.engine.build import EngineOptions
+    from afformer.engine_file import Library
+
+    options = EngineOptions(
+        library=Library.TENSORRT_RTX if choices["rtx"] else Library.TENSORRT,
+        workspace_mib=choices["workspace"],
+        timing_cache=choices["timing_cache"],
+        version_compatible=choices["version_compatible"],
+        hardware_compatible=choices["hardware_compatible"],
+    )
+    precision = Precision(choices["precision"]) if choices["precision"] else None
+    with step_bars() as progress:
+        built = build_engine(
+            model, out, precision=precision, options=options, calibration=choices["calibration"], progress=progress
+        )
+    if as_json:
+        print_json(built.engine.to_json())
+        return
+    if built.quantized:
+        click.echo(built.quantized.bargain.accuracy())
+    _tell(built.engine)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Show what this machine can run, what is missing, and the lines that install it."""
+    from afformer.pipeline.doctoring import diagnose
+
+    diagnosis = diagnose()
+    print_json(diagnosis.to_json()) if as_json else click.echo(diagnosis.to_text())
+
+
+def _tell(report: EngineReport) -> None:
+    file, numbers = report.file, report.numbers
+    precision = file.spec.precision.value
+    click.echo(f"{numbers.layers} layers; {numbers.asked} of {numbers.convolutions} convolutions in {precision}")
+    if report.inspected is None:
+        click.echo("the engine itself was not looked into: that takes the GPU that runs it")
+    else:
+        click.echo(f"{report.inspected} layers of the engine compute in {precision}")
+    where = f"for {file.gpu}" if file.gpu else "for no GPU in particular"
+    size = f"{report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"
+    click.echo(f"wrote {report.path} and its JSON: {size} with {file.library.title} {file.version}, {where}")
+    if precision == "int8":
+        click.echo(f"not measured: whether it pays; afformer-cli benchmark FP16.engine {report.path} tells")
+    click.echo(f"next: afformer-cli infer {report.path} PICTURE -o DIR")

@@ -1,0 +1,107 @@
+"""What TensorRT made of the precision that was asked for: in the network that it parsed, and in the plan it built.
+
+A plan that computes in float32 although INT8 was asked for is as large and as slow as one that was never quantized,
+and nothing about it looks wrong. So convolutions, which are nearly all of the arithmetic, are looked at twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from types import ModuleType
+from typing import Any
+
+from afformer.errors import ExportError
+from afformer.spec import Precision
+
+_SIGNS = {
+    Precision.INT8: re.compile(r"int8|imma|i8(?![0-9])|s8(?![0-9])", re.IGNORECASE),
+    Precision.FP16: re.compile(r"half|fp16|f16|h884|h1688|h16816|s1688|s16816|hmma|hgemm", re.IGNORECASE),
+}
+"""How the inspector's data types and the names of kernels tell what they compute in."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """How much of a network is in the precision that was asked for.
+
+    Attributes:
+        layers: All layers.
+        convolutions: Convolutions among them.
+        asked: Convolutions in the precision that was asked for.
+    """
+
+    layers: int
+    convolutions: int
+    asked: int
+
+
+def check_network(trt: ModuleType, network: Any, precision: Precision, name: str) -> Numbers:
+    """Counts in a parsed network what convolutions compute in.
+
+    An INT8 convolution reads a weight that comes from a dequantization; TensorRT fuses the two.
+
+    Args:
+        trt: The library.
+        network: What the parser filled.
+        precision: What was asked for.
+        name: The model's, for errors.
+
+    Raises:
+        ExportError: No convolution is in the precision that was asked for.
+    """
+    makers: dict[str, Any] = {}
+    counted = asked = 0
+    for index in range(network.num_layers):
+        layer: Any = network.get_layer(index)
+        if layer.type == trt.LayerType.CONVOLUTION:
+            counted += 1
+            asked += _convolution_precision(trt, layer, makers) is precision
+        makers.update({layer.get_output(number).name: layer.type for number in range(layer.num_outputs)})
+    if not asked:
+        raise ExportError(
+            f"{name}: {precision.value} was asked for, but TensorRT reads none of its {counted} convolutions as "
+            f"{precision.value}; export or quantize the model again"
+        )
+    return Numbers(network.num_layers, counted, asked)
+
+
+def _convolution_precision(trt: ModuleType, layer: Any, makers: dict[str, Any]) -> Precision:
+    weight: Any = layer.get_input(1) if layer.num_inputs > 1 else None
+    if weight is not None and makers.get(weight.name) == trt.LayerType.DEQUANTIZE:
+        return Precision.INT8
+    return Precision.FP16 if layer.get_output(0).dtype == trt.DataType.HALF else Precision.FP32
+
+
+def check_plan(described: str, precision: Precision, name: str) -> int:
+    """Counts in what the engine inspector says of a plan the layers of the precision that was asked for.
+
+    Args:
+        described: The inspector's JSON for the whole engine, built with detailed profiling verbosity.
+        precision: What was asked for. FP32 needs no proof: nothing makes a strongly typed network less precise.
+        name: The model's, for errors.
+
+    Returns:
+        How many layers compute in it.
+
+    Raises:
+        ExportError: None does.
+    """
+    layers = [layer for layer in json.loads(described)["Layers"] if isinstance(layer, dict)]
+    if precision is Precision.FP32:
+        return len(layers)
+    found = sum(bool(_SIGNS[precision].search(_computing(layer))) for layer in layers)
+    if not found:
+        raise ExportError(
+            f"{name}: {precision.value} was asked for, but none of the {len(layers)} layers of the engine that "
+            f"TensorRT built computes in {precision.value}; nothing was written; this GPU may lack it"
+        )
+    return found
+
+
+def _computing(layer: dict[str, Any]) -> str:
+    """What tells a layer's precision: the types of its tensors, and the name of its kernel."""
+    tensors = [*layer.get("Inputs", ()), *layer.get("Outputs", ())]
+    types = [str(tensor.get("Format/Datatype", "")) for tensor in tensors if isinstance(tensor, dict)]
+    return " ".join([*types, str(layer.get("TacticName", ""))])

@@ -1,0 +1,145 @@
+"""ONNX -> TensorRT plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from afformer.engine_file import Library
+from afformer.errors import BackendError, ExportError
+from afformer.nvidia import install_command, load
+from afformer.output import check_writable
+from afformer.pipeline.engine import needs
+from afformer.spec import Precision
+
+if TYPE_CHECKING:
+    from afformer.engine.build import EngineOptions, EngineReport, Site
+    from afformer.engine.source import Source
+    from afformer.quantize.report import QuantizeReport
+
+Progress = Callable[[str, int, int], None]
+
+ENDINGS = (".engine", ".plan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """What was made.
+
+    Attributes:
+        engine: The engine.
+        quantized: What making INT8 of the float model cost; None if nothing was quantized.
+    """
+
+    engine: EngineReport
+    quantized: QuantizeReport | None = None
+
+
+def build_engine(
+    model: Path,
+    output: Path,
+    *,
+    precision: Precision | None = None,
+    options: EngineOptions | None = None,
+    calibration: Path | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Built:
+    """Builds a TensorRT engine from an ONNX file of this package.
+
+    What the engine computes in stands in the ONNX. Where another precision is asked of a float32 model, it is brought
+    to it first: to float16 as the export does, to INT8 by calibration. That INT8 model is kept beside the engine
+    (`MODEL.int8.onnx`) with its ranges and its report, which says what it cost.
+
+    Args:
+        model: The ONNX file.
+        output: The `.engine` or `.plan` to write; `.json` is added to it for what lies beside.
+        precision: Of the engine; None takes the model's own.
+        options: How to build it.
+        calibration: Folder of pictures like those that the engine will see; for INT8 of a float32 model only.
+        progress: Told what is being done, how much of it is done, and of how much.
+
+    Raises:
+        AfformerError: TensorRT, a driver or a GPU is missing, the model cannot be brought to this precision, TensorRT
+            does not take it, the engine came out in another precision, or a file cannot be written.
+    """
+    with needs("tensorrt"):
+        from afformer.engine import build
+        from afformer.engine.source import read_source
+    options = options or build.EngineOptions()
+    if output.suffix.lower() not in ENDINGS:
+        raise ExportError(f"{output}: is the name of no engine; name the file {' or '.join(ENDINGS)}")
+    check_writable(output)
+    source = read_source(model)
+    own, wanted = source.spec.precision, precision or source.spec.precision
+    _check_wish(model, own, wanted, calibration)
+    load(options.library)
+    site = _site(options)
+    quantized = None
+    if calibration:
+        source, quantized = _quantized(source, model, output, calibration, progress)
+    elif wanted is not own:
+        source = _halved(source)
+    progress("building the engine", 0, 1)
+    report = build.build_engine(source, output, options, site)
+    progress("building the engine", 1, 1)
+    return Built(report, quantized)
+
+
+def _check_wish(model: Path, own: Precision, wanted: Precision, calibration: Path | None) -> None:
+    """Whether a model can be brought to the precision that is wanted."""
+    from_float = own is Precision.FP32
+    if calibration and not (from_float and wanted is Precision.INT8):
+        raise ExportError(
+            f"{model}: calibration pictures make INT8 of a float32 model, but the model is {own.value} and the engine "
+            f"{wanted.value}; leave them out, or ask for int8 of the float32 export"
+        )
+    if wanted is not own and not from_float:
+        raise ExportError(
+            f"{model}: is {own.value}, and no {wanted.value} can be made of it; start from the float32 export"
+        )
+    if wanted is Precision.INT8 and from_float and calibration is None:
+        raise ExportError(
+            f"{model}: is float32, and INT8 needs pictures to calibrate on; name a folder of pictures like those that "
+            "the engine will see (--images DIR), or quantize it first: `afformer-cli quantize --target tensorrt`"
+        )
+
+
+def _site(options: EngineOptions) -> Site:
+    """This machine's GPU, which TensorRT builds for."""
+    from afformer.engine.build import Site
+
+    if options.library is Library.TENSORRT_RTX:
+        return Site()
+    try:
+        from afformer.runtime import cuda
+    except ModuleNotFoundError as error:
+        raise BackendError(
+            f"this needs the Python module '{error.name}', which is not installed; "
+            f"run `{install_command(options.library)}`"
+        ) from error
+    gpu, driver = cuda.gpu(), cuda.driver_version()
+    return Site(gpu, ".".join(map(str, driver)) if driver else "")
+
+
+def _halved(source: Source) -> Source:
+    from afformer.engine.source import with_model
+    from afformer.export.half import to_float16
+
+    return with_model(source, to_float16(source.model), Precision.FP16)
+
+
+def _quantized(
+    source: Source, model: Path, output: Path, calibration: Path, progress: Progress
+) -> tuple[Source, QuantizeReport]:
+    from afformer.engine.source import read_source, with_model
+    from afformer.pipeline.quantizing import quantize_model
+    from afformer.quantize.placement import Target
+    from afformer.quantize.quantizer import QuantizeOptions
+
+    small = output.with_suffix(".int8.onnx")
+    # the speed measured for its verdict is this CPU's, which says nothing of the engine
+    options = QuantizeOptions(target=Target.TENSORRT, allow_slower=True)
+    report = quantize_model(model, small, calibration, options=options, progress=progress)
+    return with_model(source, read_source(small).model, Precision.INT8), report

@@ -1,0 +1,290 @@
+"""What this machine can run, what is missing, and the lines that install it.
+
+Every check asks for the thing itself: an engine is ready if it can be imported, or opens the bundled model where that
+is quick. A check that fails is a finding, never an error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import enum
+import importlib.metadata
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from afformer import assets
+from afformer.engine_file import Gpu, Library
+from afformer.errors import AfformerError, BackendError
+from afformer.machine import Machine
+from afformer.nvidia import install_command, installed, is_jetson, load
+
+_SMI_SECONDS = 1.5
+_EXPORT = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
+_INT8 = {
+    "amx_int8": "AMX",
+    "avx512_vnni": "AVX512-VNNI",
+    "avx_vnni": "AVX-VNNI",
+    "i8mm": "8-bit matrix products",
+    "asimddp": "8-bit dot products",
+}
+_BF16 = ("amx_bf16", "avx512_bf16", "bf16")
+
+
+class State(enum.Enum):
+    """How a thing is."""
+
+    READY = "ready"
+    MISSING = "missing"
+    BROKEN = "broken"
+    """It is there and does not work."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One line.
+
+    Attributes:
+        group: What it belongs to.
+        name: What was looked at.
+        state: How it is.
+        detail: Version, or what is wrong.
+        remedy: The line that installs it; empty if there is nothing to do.
+    """
+
+    group: str
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """All findings.
+
+    Attributes:
+        machine: Processor, system, packages.
+        findings: In the order in which they are shown.
+    """
+
+    machine: Machine
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`."""
+        findings = [{**dataclasses.asdict(f), "state": f.state.value} for f in self.findings]
+        return {"machine": self.machine.to_json(), "findings": findings}
+
+    def to_text(self) -> str:
+        """A table for people."""
+        marks = {State.READY: "ok", State.MISSING: "--", State.BROKEN: "!!"}
+        width = max(len(finding.name) for finding in self.findings)
+        lines = [self.machine.to_text()]
+        group = ""
+        for finding in self.findings:
+            if finding.group != group:
+                group = finding.group
+                lines += ["", group]
+            lines.append(f"  {marks[finding.state]}  {finding.name:<{width}}  {finding.detail}".rstrip())
+            if finding.remedy:
+                lines.append(f"      {'':<{width}}  $ {finding.remedy}")
+        return "\n".join(lines)
+
+
+class _MissingError(Exception):
+    """A check found nothing."""
+
+    def __init__(self, detail: str, remedy: str = "") -> None:
+        super().__init__(detail)
+        self.remedy = remedy
+
+
+def diagnose() -> Diagnosis:
+    """Looks at everything; takes a second or two."""
+    machine, nvidia = Machine.here(), _Nvidia()
+    checks: list[tuple[str, str, str, Callable[[], str]]] = [
+        ("Processor", "fast INT8", "", lambda: _int8(machine)),
+        ("Processor", "bfloat16", "", lambda: _bf16(machine)),
+        ("Runs models", "onnxruntime", "pip install onnxruntime", _onnxruntime),
+        ("Runs models", "openvino", 'pip install "afformer[openvino]"', _openvino),
+        ("Runs models", "pytorch", 'pip install "afformer[export]"', lambda: _packages(("torch",))),
+        ("Runs models", "NVIDIA GPU", "", nvidia.driver),
+        ("Runs models", "onnxruntime on cuda", "", nvidia.onnxruntime_cuda),
+        ("Runs models", "onnxruntime-tensorrt", "", nvidia.onnxruntime_tensorrt),
+        ("Runs models", "tensorrt", "", lambda: nvidia.engines(Library.TENSORRT)),
+        ("Runs models", "tensorrt, rtx engines", "", lambda: nvidia.engines(Library.TENSORRT_RTX)),
+        ("Makes models", "export", 'pip install "afformer[export]"', lambda: _packages(_EXPORT)),
+        ("Makes models", "quantize", 'pip install "afformer[quantize]"', lambda: _packages(("onnx",))),
+        ("Makes models", "engine", nvidia.command(Library.TENSORRT), nvidia.builder),
+        ("Pictures", "videos", "pip install --force-reinstall opencv-python-headless", _videos),
+        ("Pictures", "windows", "pip uninstall opencv-python-headless && pip install opencv-python", _windows),
+        ("C++", "compiler", "sudo apt-get install g++", lambda: _tool("c++", "g++", "clang++")),
+        ("C++", "cmake", "sudo apt-get install cmake", lambda: _tool("cmake")),
+    ]
+    findings = [_checked(group, name, remedy, check) for group, name, remedy, check in checks]
+    return Diagnosis(machine, tuple(findings))
+
+
+def _checked(group: str, name: str, remedy: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(group, name, State.READY, check())
+    except _MissingError as error:
+        return Finding(group, name, State.MISSING, str(error), error.remedy or remedy)
+    except ModuleNotFoundError as error:
+        return Finding(group, name, State.MISSING, f"the Python module '{error.name}' is not installed", remedy)
+    except Exception as error:  # whatever a broken installation raises is what there is to tell
+        detail = " ".join(str(error).split()) or type(error).__name__
+        return Finding(group, name, State.BROKEN, detail, "" if isinstance(error, AfformerError) else remedy)
+
+
+def _int8(machine: Machine) -> str:
+    found = [title for flag, title in _INT8.items() if flag in machine.flags]
+    if found:
+        return ", ".join(found)
+    if not machine.flags:
+        raise _MissingError("this system does not tell what the processor has")
+    raise _MissingError("no instructions for 8-bit products: INT8 runs, but gains little over float32")
+
+
+def _bf16(machine: Machine) -> str:
+    found = [flag for flag in _BF16 if flag in machine.flags]
+    if not found:
+        raise _MissingError("the processor has none; nothing here needs it")
+    return f"{', '.join(found)}: OpenVINO's own default precision, which this package does not take unless asked"
+
+
+def _onnxruntime() -> str:
+    ort = importlib.import_module("onnxruntime")
+    names = [str(name).removesuffix("ExecutionProvider") for name in ort.get_available_providers()]
+    return f"{ort.__version__}, providers: {', '.join(names)}"
+
+
+def _openvino() -> str:
+    return str(importlib.import_module("openvino").__version__).split("-", 1)[0]
+
+
+def _packages(names: tuple[str, ...]) -> str:
+    """Versions of packages that take too long to import."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def _videos() -> str:
+    cv2 = importlib.import_module("cv2")
+    if not re.search(r"FFMPEG:\s+YES", cv2.getBuildInformation()):
+        raise _MissingError(f"OpenCV {cv2.__version__} was built without FFmpeg: no videos and streams")
+    return f"OpenCV {cv2.__version__} with FFmpeg"
+
+
+def _windows() -> str:
+    cv2 = importlib.import_module("cv2")
+    found = re.search(r"GUI:\s+(\S+)", cv2.getBuildInformation())
+    if found is None or found[1] == "NONE":
+        raise _MissingError("this OpenCV has no windows; only --show needs them")
+    return f"OpenCV with {found[1]}"
+
+
+def _tool(*names: str) -> str:
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        raise _MissingError(f"no {' or '.join(names)}")
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_SMI_SECONDS, check=True)
+    return said.stdout.splitlines()[0]
+
+
+class _Nvidia:
+    """The driver, the GPU, and what needs them."""
+
+    def __init__(self) -> None:
+        self._gpu: Gpu | None = None
+        self._cuda: tuple[int, int] | None = None
+        self._failure = ""
+        try:
+            from afformer.runtime import cuda
+
+            self._cuda = cuda.driver_version()
+            self._gpu = cuda.gpu()
+        except ModuleNotFoundError as error:
+            self._failure = f"the Python module '{error.name}' is not installed"
+        except Exception as error:  # told by `driver`
+            self._failure = " ".join(str(error).split())
+
+    def command(self, library: Library) -> str:
+        """The line that installs a library for this driver."""
+        return install_command(library, self._cuda[0] if self._cuda else None)
+
+    def driver(self) -> str:
+        """The GPU and the driver."""
+        if self._gpu and self._cuda:
+            return f"{self._gpu}, driver for CUDA {self._cuda[0]}.{self._cuda[1]}"
+        seen = "an NVIDIA Jetson" if is_jetson() else _nvidia_smi()
+        if not seen:
+            raise _MissingError("none, or no driver for it")
+        raise _MissingError(f"{seen}, but {self._failure}", self.command(Library.TENSORRT))
+
+    def onnxruntime_cuda(self) -> str:
+        """ONNX Runtime's CUDA provider, on the bundled model."""
+        from afformer.runtime.registry import open_backend
+
+        self._need_gpu()
+        _need_provider("CUDAExecutionProvider")
+        with open_backend(assets.MODEL, "onnxruntime", device="cuda") as backend:
+            return backend.description
+
+    def onnxruntime_tensorrt(self) -> str:
+        """ONNX Runtime's TensorRT provider; to open a model would take minutes."""
+        self._need_gpu()
+        _need_provider("TensorrtExecutionProvider")
+        if sys.platform == "linux":
+            ctypes.CDLL("libnvinfer.so.10")
+        return "TensorRT 10 found"
+
+    def engines(self, library: Library) -> str:
+        """What runs engines."""
+        self._need_gpu()
+        if not installed(library):
+            raise _MissingError(f"{library.title} is not installed", self.command(library))
+        return f"{library.title} {load(library).__version__}"
+
+    def builder(self) -> str:
+        """What builds engines."""
+        _packages(("onnx",))
+        library = Library.TENSORRT if self._gpu else Library.TENSORRT_RTX
+        if installed(library):
+            return f"{library.title} {load(library).__version__}"
+        without = "" if self._gpu else "; without a GPU only --rtx builds"
+        raise _MissingError(f"{library.title} is not installed{without}", self.command(library))
+
+    def _need_gpu(self) -> None:
+        if self._gpu is None:
+            raise _MissingError("needs an NVIDIA GPU")
+
+
+def _need_provider(name: str) -> None:
+    ort = importlib.import_module("onnxruntime")
+    if name not in ort.get_available_providers():
+        raise _MissingError(
+            f"this ONNX Runtime has no {name.removesuffix('ExecutionProvider')} provider",
+            "pip uninstall onnxruntime && pip install onnxruntime-gpu",
+        )
+
+
+def _nvidia_smi() -> str:
+    """What NVIDIA's tool says of the GPU; empty if the tool is not there."""
+    path = shutil.which("nvidia-smi")
+    if path is None:
+        return ""
+    query = [path, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    said = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
+    first = (said.stdout.strip() or said.stderr.strip() or "it says nothing").splitlines()[0]
+    if said.returncode:
+        raise BackendError(f"nvidia-smi fails: {first}")
+    return first

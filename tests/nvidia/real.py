@@ -1,0 +1,22 @@
+"""The GPU of this machine, for tests that are marked `gpu`."""
+
+from __future__ import annotations
+
+import pytest
+
+from afformer.engine_file import Library
+from afformer.errors import BackendError
+from afformer.nvidia import installed
+
+
+def require_gpu() -> None:
+    """Skips the test unless TensorRT and a GPU are here."""
+    if not installed(Library.TENSORRT):
+        pytest.skip("TensorRT is not installed")
+    pytest.importorskip("cuda.bindings.runtime", reason="cuda-bindings is not installed")
+    from afformer.runtime import cuda
+
+    try:
+        cuda.gpu()
+    except BackendError as error:
+        pytest.skip(str(error))

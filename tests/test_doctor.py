@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afformer.machine import Machine
+from afformer.pipeline.doctoring import Diagnosis, Finding, State, diagnose
+from tests.nvidia.pretend import machine_with_gpu, machine_without
+from tests.nvidia.pretend_cuda import PretendCuda
+from tests.test_cli import run
+
+
+def by_name(diagnosis: Diagnosis) -> dict[str, Finding]:
+    return {finding.name: finding for finding in diagnosis.findings}
+
+
+def without_tools(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_what_this_machine_has_is_ready_with_its_version() -> None:
+    found = by_name(diagnose())
+    assert found["onnxruntime"].state is State.READY
+    assert "CPU" in found["onnxruntime"].detail
+    assert found["videos"].state is State.READY
+
+
+def test_a_machine_without_nvidia_needs_nothing_installed_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    without_tools(monkeypatch, tmp_path)
+    with machine_without():
+        found = by_name(diagnose())
+    for name in ("NVIDIA GPU", "tensorrt", "onnxruntime on cuda", "onnxruntime-tensorrt"):
+        assert (found[name].state, found[name].remedy) == (State.MISSING, "")
+    assert found["engine"].remedy.startswith("pip install tensorrt-rtx-cu13-libs")
+
+
+def test_a_machine_with_a_gpu_and_tensorrt_is_ready_for_engines() -> None:
+    with machine_with_gpu():
+        found = by_name(diagnose())
+    assert found["NVIDIA GPU"].detail == "Orin (compute capability 8.7), driver for CUDA 12.6"
+    assert (found["tensorrt"].state, found["tensorrt"].detail) == (State.READY, "TensorRT 10.3.0")
+    assert found["engine"].state is State.READY
+
+
+def test_a_gpu_without_tensorrt_gets_the_line_for_its_driver() -> None:
+    with machine_with_gpu(), machine_without("tensorrt"):
+        found = by_name(diagnose())
+    assert found["tensorrt"].remedy == 'pip install tensorrt-cu12 onnx "cuda-bindings<13"'
+    assert found["engine"].remedy == found["tensorrt"].remedy
+
+
+def test_a_gpu_that_cuda_bindings_cannot_reach_is_seen_by_nvidia_smi(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA A10, 550.54'\n")
+    tool.chmod(0o755)
+    without_tools(monkeypatch, tmp_path)
+    with machine_without():
+        found = by_name(diagnose())["NVIDIA GPU"]
+    assert found.detail.startswith("NVIDIA A10, 550.54, but the Python module 'cuda")
+    assert "cuda-bindings" in found.remedy
+
+
+def test_a_driver_that_fails_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'\nexit 18\n")
+    tool.chmod(0o755)
+    without_tools(monkeypatch, tmp_path)
+    with machine_with_gpu(cuda=PretendCuda(driver=None)):
+        found = by_name(diagnose())["NVIDIA GPU"]
+    assert (found.state, found.remedy) == (State.BROKEN, "")
+    assert "version mismatch" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("flags", "state", "detail"),
+    [
+        (("avx2", "avx512_vnni"), State.READY, "AVX512-VNNI"),
+        (("asimd", "asimddp"), State.READY, "8-bit dot products"),
+        (("avx2",), State.MISSING, "gains little"),
+        ((), State.MISSING, "does not tell"),
+    ],
+)
+def test_the_processor_tells_whether_int8_pays(
+    monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], state: State, detail: str
+) -> None:
+    here = Machine("", "a CPU", 2, flags, "Linux", "3.12", {})
+    monkeypatch.setattr(Machine, "here", lambda: here)
+    found = by_name(diagnose())["fast INT8"]
+    assert found.state is state
+    assert detail in found.detail
+
+
+def test_things_that_are_missing_or_broken_are_findings_and_never_errors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    without_tools(monkeypatch, tmp_path)
+    broken = tmp_path / "openvino.py"
+    broken.write_text("raise OSError('libopenvino.so: cannot\\nopen shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with machine_without("cv2", "onnx", "torch", "openvino"):
+        import sys
+
+        del sys.modules["openvino"]
+        found = by_name(diagnose())
+    assert (found["openvino"].state, found["openvino"].detail) == (
+        State.BROKEN,
+        "libopenvino.so: cannot open shared object file",
+    )
+    assert found["pytorch"].remedy == 'pip install "afformer[export]"'
+    assert found["quantize"].state is State.MISSING
+    assert found["videos"].detail == "the Python module 'cv2' is not installed"
+    assert (found["cmake"].state, found["cmake"].remedy) == (State.MISSING, "sudo apt-get install cmake")
+    assert all("\n" not in finding.detail for finding in found.values())
+
+
+def test_a_compiler_that_hangs_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: Any, **__: Any) -> Any:
+        raise subprocess.TimeoutExpired("c++", 1.5)
+
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert by_name(diagnose())["compiler"].state is State.BROKEN
+
+
+def test_the_table_shows_every_finding_once_with_the_line_below_it() -> None:
+    findings = (
+        Finding("Runs models", "one", State.READY, "1.0"),
+        Finding("Runs models", "another", State.MISSING, "not installed", "pip install another"),
+        Finding("C++", "three", State.BROKEN, "bad"),
+    )
+    lines = Diagnosis(Machine.here(), findings).to_text().splitlines()
+    assert lines[3:] == [
+        "Runs models",
+        "  ok  one      1.0",
+        "  --  another  not installed",
+        "               $ pip install another",
+        "",
+        "C++",
+        "  !!  three    bad",
+    ]
+
+
+def test_the_command_prints_the_table_or_json_and_ends_well() -> None:
+    told, plain = run("doctor"), run("doctor", "--json")
+    assert (told.exit_code, plain.exit_code) == (0, 0)
+    assert "Runs models" in told.stdout
+    report = json.loads(plain.stdout)
+    assert {"group", "name", "state", "detail", "remedy"} == set(report["findings"][0])
+    assert report["machine"]["cores"] >= 1
