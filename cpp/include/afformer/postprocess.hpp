@@ -1,0 +1,307 @@
+// Exactly `argmax(bilinear(logits))` at the picture's size, without ever building the full-size logits.
+//
+// Between four neighbouring cell centres, bilinear interpolation is a convex combination of the four cells. With
+// L[k, j] the logit of class k at corner j of such a block, and v_k its interpolated value anywhere inside,
+//
+//     min_j L[k, j]  <=  v_k  <=  max_j L[k, j]
+//
+// 1. If all four corners have the same winner, it wins everywhere in the block: no interpolation.
+// 2. Otherwise `bound`, the maximum of min_j L[m, j] over the corners' winners m, is reached everywhere in the block,
+//    so a class k with max_j L[k, j] < bound wins nowhere in it.
+// 3. v_k - v_m is a convex combination of its values at the corners, too. So a class that is below the winner m of some
+//    corner at all four corners wins nowhere in the block. Two or three are left, and only these are interpolated.
+//
+// Ties go to the lowest class id: all steps drop only classes that are strictly below the winner.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "axis.hpp"
+#include "errors.hpp"
+#include "image.hpp"
+#include "nearest.hpp"
+
+namespace afformer {
+
+// Makes class maps of the model's answers:
+//
+//   from_logits(logits, spec.num_classes(), spec.logits_size(), p.span_y, p.span_x, p.image, ids)   from logits
+//   resize(classmap, spec.input, p.covered, p.image, ids)                                           from a class map
+//
+// with the `Prepared p` of the picture.
+// Keeps its tables and work arrays: nothing is allocated as long as the sizes stay. Serves one thread.
+class Postprocessor {
+public:
+    // Class map of a picture from its logits: bilinear to `out` (align_corners=False, edges repeated), then argmax.
+    //
+    // `logits`: `(classes, grid.height, grid.width)`, finite. `span_y`, `span_x`: the part of the grid that the picture
+    // covers, from the top left corner, in cells. `ids`: where to write the `(out.height, out.width)` class ids.
+    // Throws Error(invalid_argument): sizes that cannot be, more than 256 classes, a span outside the grid.
+    void from_logits(const float* logits, int classes, Size grid, double span_y, double span_x, Size out,
+                     std::uint8_t* ids) {
+        check(classes, grid, span_y, span_x, out);
+        logits_ = logits, classes_ = classes, grid_ = grid;
+        rows_.bind(grid.height, span_y, out.height);
+        columns_.bind(grid.width, span_x, out.width);
+        make_room();
+        find_winners();
+        for (const detail::Run& rows : rows_.runs()) {
+            std::uint8_t* const band = ids + std::ptrdiff_t{rows.start} * out.width;
+            paint(rows, out.width, band);
+            find_contenders(rows);
+            for (std::size_t i = 0; i < contested_.size(); ++i) {
+                resolve(rows, i, band, out.width);
+            }
+        }
+    }
+
+    // The top left part of a class map at another size, each pixel taking the class of the nearest one (pixel centres
+    // aligned).
+    //
+    // `classmap`: `(size.height, size.width)` class ids. `covered`: the part of it to take. `ids`: where to write the
+    // `(out.height, out.width)` class ids; apart from `classmap`. Throws Error(invalid_argument): sizes that cannot be.
+    void resize(const std::uint8_t* classmap, Size size, Size covered, Size out, std::uint8_t* ids) {
+        if (std::min({covered.height, covered.width, out.height, out.width}) < 1 || covered.height > size.height ||
+            covered.width > size.width) {
+            throw Error(ErrorCode::invalid_argument, "a part of a class map must not be empty nor larger than it, but "
+                                                     "got " + text(covered) + " of " + text(size) + " to be made " +
+                                                         text(out));
+        }
+        nearest_(classmap, size.width, covered, out, ids);
+    }
+
+private:
+    using Corners = std::array<float, 4>;  // top left, top right, bottom left, bottom right
+
+    // A block whose corners have different winners.
+    struct Block {
+        detail::Run columns{};
+        std::array<Corners, 4> rivals{};  // the logits of each corner's winner, at the corners
+        float bound = 0;
+        int contenders = 0;
+    };
+
+    // What a class has more than the first contender, in some columns: `top + weight of the row * slope`.
+    struct Lead {
+        std::array<float, detail::lanes> top;
+        std::array<float, detail::lanes> slope;
+        std::int32_t id;
+    };
+
+    static void check(int classes, Size grid, double span_y, double span_x, Size out) {
+        if (classes < 1 || classes > 256 || std::min({grid.height, grid.width, out.height, out.width}) < 1) {
+            throw Error(ErrorCode::invalid_argument,
+                        "logits must be of 1 to 256 classes, and like the output not empty, but got " +
+                            std::to_string(classes) + " classes, " + text(grid) + " cells and " + text(out) +
+                            " pixels");
+        }
+        if (!(span_y > 0 && span_y <= grid.height && span_x > 0 && span_x <= grid.width)) {
+            throw Error(ErrorCode::invalid_argument, "span must be inside the logit grid of " + text(grid) +
+                                                         " cells, but got " + std::to_string(span_y) + "x" +
+                                                         std::to_string(span_x));
+        }
+    }
+
+    [[nodiscard]] static std::string text(Size size) {
+        return std::to_string(size.height) + "x" + std::to_string(size.width);
+    }
+
+    // For the worst case of these sizes, so that no answer of the model makes the work arrays grow later.
+    void make_room() {
+        const std::size_t blocks = columns_.runs().size();
+        winner_.resize(cells());
+        contested_.reserve(blocks);
+        contenders_.resize(blocks * static_cast<std::size_t>(classes_));
+        highest_.resize(static_cast<std::size_t>(grid_.width));
+        leads_.resize(static_cast<std::size_t>(classes_));
+    }
+
+    // The best class of each cell, a stretch of cells at a time so that their best logits stay in the nearest cache.
+    void find_winners() {
+        constexpr std::size_t stretch = 1024;
+        std::array<float, stretch> best;
+        std::array<std::int32_t, stretch> id;
+        for (std::size_t start = 0; start < cells(); start += stretch) {
+            const std::size_t count = std::min(stretch, cells() - start);
+            std::copy_n(logits_ + start, count, best.begin());
+            std::fill_n(id.begin(), count, 0);
+            for (std::int32_t k = 1; k < classes_; ++k) {
+                challenge(plane_of(k) + start, k, count, best.data(), id.data());
+            }
+            for (std::size_t i = 0; i < count; ++i) {
+                winner_[start + i] = static_cast<std::uint8_t>(id[i]);
+            }
+        }
+    }
+
+    static void challenge(const float* logits, std::int32_t k, std::size_t count, float* best, std::int32_t* id) {
+        for (std::size_t i = 0; i < count; ++i) {
+            id[i] = choose(logits[i] > best[i], k, id[i]);
+            best[i] = std::max(best[i], logits[i]);
+        }
+    }
+
+    // Paints a band of rows, every block in the class of its top left corner, and notes the blocks to look at closer.
+    void paint(const detail::Run& rows, int width, std::uint8_t* band) {
+        const std::uint8_t* const top = winner_.data() + cell(rows.near, 0);
+        const std::uint8_t* const bottom = winner_.data() + cell(rows.far, 0);
+        contested_.clear();
+        for (const detail::Run& run : columns_.runs()) {
+            const std::uint8_t id = top[run.near];
+            std::memset(band + run.start, id, static_cast<std::size_t>(run.length));
+            if (top[run.far] != id || bottom[run.near] != id || bottom[run.far] != id) {
+                contested_.push_back(contest(rows, run));
+            }
+        }
+        for (int y = 1; y < rows.length; ++y) {
+            std::memcpy(band + std::ptrdiff_t{y} * width, band, static_cast<std::size_t>(width));
+        }
+    }
+
+    [[nodiscard]] Block contest(const detail::Run& rows, const detail::Run& run) const {
+        Block block;
+        block.columns = run;
+        block.bound = -std::numeric_limits<float>::infinity();
+        const std::array<std::size_t, 4> corners{cell(rows.near, run.near), cell(rows.near, run.far),
+                                                 cell(rows.far, run.near), cell(rows.far, run.far)};
+        for (std::size_t j = 0; j < corners.size(); ++j) {
+            block.rivals[j] = at_corners(winner_[corners[j]], rows, run);
+            block.bound = std::max(block.bound, *std::min_element(block.rivals[j].begin(), block.rivals[j].end()));
+        }
+        return block;
+    }
+
+    // For each contested block of a band, the classes that can win in it, ascending, to `contenders_`.
+    void find_contenders(const detail::Run& rows) {
+        if (contested_.empty()) {
+            return;
+        }
+        for (std::int32_t k = 0; k < classes_; ++k) {
+            const float* const top = plane_of(k) + cell(rows.near, 0);
+            const float* const bottom = plane_of(k) + cell(rows.far, 0);
+            for (std::size_t x = 0; x < highest_.size(); ++x) {
+                highest_[x] = std::max(top[x], bottom[x]);
+            }
+            for (std::size_t i = 0; i < contested_.size(); ++i) {
+                Block& block = contested_[i];
+                const float reach = std::max(highest_[static_cast<std::size_t>(block.columns.near)],
+                                             highest_[static_cast<std::size_t>(block.columns.far)]);
+                if (reach >= block.bound && unbeaten(at_corners(k, rows, block.columns), block)) {
+                    contenders_of(i)[block.contenders++] = static_cast<std::uint8_t>(k);
+                }
+            }
+        }
+    }
+
+    // Whether a class is at least as good as each of the block's rivals at some corner.
+    [[nodiscard]] static bool unbeaten(const Corners& own, const Block& block) {
+        return std::all_of(block.rivals.begin(), block.rivals.end(), [&](const Corners& rival) {
+            return own[0] >= rival[0] || own[1] >= rival[1] || own[2] >= rival[2] || own[3] >= rival[3];
+        });
+    }
+
+    // Interpolates the contenders of a block and writes the winners.
+    void resolve(const detail::Run& rows, std::size_t i, std::uint8_t* band, int width) {
+        const Block& block = contested_[i];
+        if (block.contenders < 2) {
+            return;  // the corners' winners are contenders, but where logits are not finite
+        }
+        for (int x = 0; x < block.columns.length; x += detail::lanes) {
+            fill_leads(rows, i, columns_.weights(block.columns) + x);
+            const int count = std::min(detail::lanes, block.columns.length - x);
+            std::uint8_t* out = band + block.columns.start + x;
+            for (int y = 0; y < rows.length; ++y, out += width) {
+                write_best(rows_.weights(rows)[y], contenders_of(i)[0], block.contenders - 1, count, out);
+            }
+        }
+    }
+
+    // Everything is measured against the first contender, which spares its interpolation.
+    void fill_leads(const detail::Run& rows, std::size_t i, const float* weights) {
+        const Block& block = contested_[i];
+        const std::uint8_t* const ids = contenders_of(i);
+        const Corners first = at_corners(ids[0], rows, block.columns);
+        for (int n = 1; n < block.contenders; ++n) {
+            Corners ahead = at_corners(ids[n], rows, block.columns);
+            for (std::size_t j = 0; j < ahead.size(); ++j) {
+                ahead[j] -= first[j];
+            }
+            Lead& lead = leads_[static_cast<std::size_t>(n - 1)];
+            lead.id = ids[n];
+            AFFORMER_KEEP_LOOP
+            for (std::size_t x = 0; x < detail::lanes; ++x) {
+                const float top = weights[x] * (ahead[1] - ahead[0]) + ahead[0];
+                const float bottom = weights[x] * (ahead[3] - ahead[2]) + ahead[2];
+                lead.top[x] = top;
+                lead.slope[x] = bottom - top;
+            }
+        }
+    }
+
+    // The best class of `count` neighbouring pixels of one row.
+    void write_best(float weight, std::int32_t first, int others, int count, std::uint8_t* out) const {
+        std::array<float, detail::lanes> best{};
+        std::array<std::int32_t, detail::lanes> id;
+        id.fill(first);
+        for (int n = 0; n < others; ++n) {
+            const Lead& lead = leads_[static_cast<std::size_t>(n)];
+            AFFORMER_KEEP_LOOP
+            for (std::size_t x = 0; x < detail::lanes; ++x) {
+                const float value = weight * lead.slope[x] + lead.top[x];
+                id[x] = choose(value > best[x], lead.id, id[x]);
+                best[x] = std::max(best[x], value);
+            }
+        }
+        std::array<std::uint8_t, detail::lanes> bytes;
+        for (std::size_t x = 0; x < detail::lanes; ++x) {
+            bytes[x] = static_cast<std::uint8_t>(id[x]);
+        }
+        std::memcpy(out, bytes.data(), static_cast<std::size_t>(count));
+    }
+
+    // `condition ? yes : no`, but never as a jump, which would keep compilers from taking several at once.
+    [[nodiscard]] static std::int32_t choose(bool condition, std::int32_t yes, std::int32_t no) noexcept {
+        const std::int32_t mask = -static_cast<std::int32_t>(condition);
+        return (yes & mask) | (no & ~mask);
+    }
+
+    [[nodiscard]] std::size_t cells() const noexcept { return cell(grid_.height, 0); }
+
+    [[nodiscard]] std::size_t cell(int row, int column) const noexcept {
+        return static_cast<std::size_t>(row) * static_cast<std::size_t>(grid_.width) + static_cast<std::size_t>(column);
+    }
+
+    [[nodiscard]] const float* plane_of(std::int32_t id) const noexcept {
+        return logits_ + static_cast<std::size_t>(id) * cells();
+    }
+
+    [[nodiscard]] Corners at_corners(std::int32_t id, const detail::Run& rows, const detail::Run& columns) const {
+        const float* const top = plane_of(id) + cell(rows.near, 0);
+        const float* const bottom = plane_of(id) + cell(rows.far, 0);
+        return {top[columns.near], top[columns.far], bottom[columns.near], bottom[columns.far]};
+    }
+
+    [[nodiscard]] std::uint8_t* contenders_of(std::size_t block) noexcept {
+        return contenders_.data() + block * static_cast<std::size_t>(classes_);
+    }
+
+    const float* logits_ = nullptr;  // of the call under way, as the next two
+    int classes_ = 0;
+    Size grid_;
+    detail::GridAxis rows_, columns_;
+    std::vector<std::uint8_t> winner_;      // of each cell
+    std::vector<Block> contested_;          // blocks of the band at hand
+    std::vector<std::uint8_t> contenders_;  // room for `classes_` class ids a block
+    std::vector<float> highest_;            // a class's maximum over the two rows of cells, at each column
+    std::vector<Lead> leads_;               // of the block at hand
+    detail::NearestResizer nearest_;
+};
+
+}  // namespace afformer

@@ -1,0 +1,120 @@
+"""The C++ runtime, built once a test run, and what its tests need to run it."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cpp.driver import Driver
+
+CPP = Path(__file__).parents[2] / "cpp"
+MODEST = ("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1", "-DCMAKE_C_FLAGS_RELEASE=-O1")
+"""Compiling takes longer than running here."""
+
+STRICT_C = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a folder's content once for all workers of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = shared / f"cpp-{name}", shared / f"cpp-{name}.done"
+        with _locked(shared / f"cpp-{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_library(once: Once) -> Path:
+    """The library inside the Python package, under the names that a linker and a loader look for."""
+    found = importlib.util.find_spec("onnxruntime")
+    assert found
+    assert found.origin
+    libraries = sorted((Path(found.origin).parent / "capi").glob("libonnxruntime.so.1.*"))
+    if not libraries:
+        pytest.skip("this build of the Python package onnxruntime brings no libonnxruntime.so")
+
+    def link(folder: Path) -> None:
+        (folder / "libonnxruntime.so.1").symlink_to(libraries[-1])
+        (folder / "libonnxruntime.so").symlink_to("libonnxruntime.so.1")
+
+    return once("onnxruntime", link) / "libonnxruntime.so.1"
+
+
+@pytest.fixture(scope="session")
+def tools() -> None:
+    """Skips where nothing can be built."""
+    missing = [tool for tool in ("cmake", "ninja", "c++", "cc") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"building the C++ runtime takes {', '.join(missing)}, not installed here")
+
+
+@pytest.fixture(scope="session")
+def built(once: Once, tools: None) -> Path:
+    """The build folder: library, examples and the programs that the tests drive."""
+    return once("build", lambda folder: build(CPP, folder, *MODEST, "-DAFFORMER_BUILD_TESTS=ON"))
+
+
+@pytest.fixture(scope="session")
+def sanitized(once: Once, tools: None) -> Path:
+    """The driver with the address and undefined behaviour sanitizers."""
+    flags = ("-DAFFORMER_SANITIZE=ON", "-DAFFORMER_BUILD_TESTS=ON", "-DCMAKE_CXX_FLAGS_RELEASE=-O0")
+    without = ("-DAFFORMER_BUILD_C=OFF", "-DAFFORMER_BUILD_EXAMPLES=OFF")
+    return once("sanitized", lambda folder: build(CPP, folder, *MODEST, *flags, *without, target="afformer-driver"))
+
+
+@pytest.fixture
+def drive(built: Path, onnxruntime_library: Path) -> Iterator[Callable[..., Driver]]:
+    """Opens a model in the driver: `drive(model, "--fit", "pad")`."""
+    drivers: list[Driver] = []
+
+    def start(model: Path, *arguments: str, program: Path | None = None, **variables: str) -> Driver:
+        variables = {"AFFORMER_ONNXRUNTIME": str(onnxruntime_library), **variables}
+        program = program or built / "tests" / "afformer-driver"
+        drivers.append(Driver([program, model, "--threads", "1", *arguments], {**os.environ, **variables}))
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.close()
+
+
+def build(source: Path, folder: Path, *flags: str, target: str = "all") -> None:
+    """Configures and compiles; a failure shows what the compiler said."""
+    run("cmake", "-S", source, "-B", folder, "-G", "Ninja", *flags)
+    run("cmake", "--build", folder, "--target", target, "-j", "2")
+
+
+def run(*command: str | Path, **variables: str) -> str:
+    """Runs a command, which must succeed and leave standard error empty, and returns what it printed."""
+    done = subprocess.run(
+        list(map(str, command)), env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

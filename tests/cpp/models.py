@@ -1,0 +1,42 @@
+"""Models of every kind, small and made quickly, for comparing runtimes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from afformer import assets
+from afformer.runtime import Segmenter
+from afformer.spec import Precision
+from tests.runtime.tiny_models import variants, write_tiny_onnx
+
+TRAINED = ("float32", "int8")
+"""What `write_trained` makes of the bundled checkpoint."""
+
+
+def write_tiny(folder: Path) -> None:
+    """The tiny models, each under its name."""
+    for name, spec in variants().items():
+        write_tiny_onnx(folder / f"{name}.onnx", spec)
+
+
+def write_trained(folder: Path) -> None:
+    """The bundled network at 96x128, each under its name."""
+    pytest.importorskip("torch")
+    import onnx
+
+    from afformer.export.onnx import build_graph
+    from afformer.model.checkpoint import load_checkpoint
+    from afformer.quantize import lowering
+    from afformer.quantize.placement import Target
+    from tests.quantize.lowering.graphs import observed
+
+    with Segmenter(assets.MODEL) as bundled:
+        spec = dataclasses.replace(bundled.spec, input_hw=(96, 128), precision=Precision.FP32)
+    exported = build_graph(load_checkpoint(assets.CHECKPOINT).build(), spec)
+    prepared = lowering.prepare(exported)
+    integer = lowering.lower(prepared, observed(prepared), Target.X86).model
+    for name, model in zip(TRAINED, (exported, integer), strict=True):
+        onnx.save(model, folder / f"{name}.onnx")

@@ -1,0 +1,140 @@
+"""Runs the parts of the C++ runtime, built with sanitizers, in a process that answers one request after another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from afformer.images import ClassMap
+from afformer.runtime.backend import Array, input_tensor
+from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared
+from afformer.spec import ModelSpec
+
+CPP = Path(__file__).parents[2] / "cpp"
+COMPILERS = ("g++", "clang++", "c++")
+LANGUAGE = ("-std=c++17", "-Og", "-ffp-contract=off")
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+INVALID_ARGUMENT, SPEC = 1, 3
+"""`ErrorCode` in errors.hpp."""
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
+class RefusedError(Exception):
+    """The runtime threw its `Error`."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Probe:
+    """The running process.
+
+    Attributes:
+        allocations: How often the runtime allocated for the last request.
+    """
+
+    def __init__(self, program: Path, errors: Path) -> None:
+        self._errors = errors
+        with errors.open("wb") as stderr:
+            self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        assert self._process.stdin
+        assert self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self.allocations = 0
+
+    def spec(self, text: str) -> dict[str, Any]:
+        """What `ModelSpec::from_json` reads, under the names in the JSON."""
+        payload = text.encode()
+        fields: dict[str, Any] = json.loads(self._ask(f"spec {len(payload)}", payload))
+        return fields
+
+    def prepare(self, image: Image, spec: ModelSpec, fit: Fit, order: ColorOrder = ColorOrder.RGB) -> Prepared:
+        """What `Preprocessor` makes of a picture whose pixels lie side by side, in rows however far apart."""
+        text = spec.to_json().encode()
+        height, width, _ = image.shape
+        stride = image.strides[0] if height > 1 else 3 * width
+        rows = np.lib.stride_tricks.as_strided(image, (height - 1, stride), (stride, 1)) if height > 1 else image[:0]
+        line = f"prepare {fit.value} {order.value} {height} {width} {stride} {len(text)}"
+        reply = self._ask(line, text, rows.tobytes(), image[-1].tobytes())
+        image_h, image_w, covered_h, covered_w = np.frombuffer(reply, np.int32, 4).tolist()
+        span_y, span_x = np.frombuffer(reply, np.float64, 2, offset=16).tolist()
+        _, shape, dtype = input_tensor(spec)
+        tensor: Array = np.frombuffer(reply, dtype, offset=32).reshape(shape[1:])
+        return Prepared(tensor, (image_h, image_w), (covered_h, covered_w), span_y, span_x)
+
+    def from_logits(self, logits: Array, out_hw: tuple[int, int], span: tuple[float, float] | None = None) -> ClassMap:
+        """`Postprocessor::from_logits`."""
+        classes, height, width = logits.shape
+        span_y, span_x = span or (float(height), float(width))
+        line = f"from_logits {classes} {height} {width} {span_y!r} {span_x!r} {out_hw[0]} {out_hw[1]} {logits.size}"
+        reply = self._ask(line, np.ascontiguousarray(logits, np.float32).tobytes())
+        return np.frombuffer(reply, np.uint8).reshape(out_hw)
+
+    def resize(self, classmap: ClassMap, covered: tuple[int, int], out_hw: tuple[int, int]) -> ClassMap:
+        """`Postprocessor::resize`."""
+        words = (*classmap.shape, *covered, *out_hw)
+        reply = self._ask(f"resize {' '.join(map(str, words))}", classmap.tobytes())
+        return np.frombuffer(reply, np.uint8).reshape(out_hw)
+
+    def close(self) -> None:
+        """Ends the process, which must not have left anything behind."""
+        self._process.communicate()
+        assert self._process.returncode == 0, self._said()
+
+    def _ask(self, line: str, *payload: bytes) -> bytes:
+        try:
+            self._stdin.write(b"".join([f"{line}\n".encode(), *payload]))
+            self._stdin.flush()
+        except BrokenPipeError:
+            pytest.fail(self._said())
+        words = self._stdout.readline().split()
+        if len(words) != 3:
+            pytest.fail(self._said())
+        body = self._stdout.read(int(words[2]))
+        if words[0] == b"error":
+            raise RefusedError(int(words[1]), body.decode())
+        self.allocations = int(words[1])
+        return body
+
+    def _said(self) -> str:
+        self._process.kill()
+        self._process.wait()
+        return f"the probe broke off: {self._errors.read_text(errors='replace')[-6000:]}"
+
+
+def build_probe(folder: Path) -> None:
+    """Compiles the probe into a folder; a failure shows what the compiler said."""
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        pytest.skip(f"building the C++ runtime takes a compiler, one of {', '.join(COMPILERS)}")
+    paths = (
+        "-I",
+        CPP / "include",
+        "-isystem",
+        CPP / "third_party",
+        CPP / "tests" / "probe.cpp",
+        "-o",
+        folder / "probe",
+    )
+    done = subprocess.run(
+        [compiler, *LANGUAGE, *WARNINGS, *SANITIZERS, *map(str, paths)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert not done.stderr
+
+
+@pytest.fixture(scope="session")
+def probe(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    """The probe, built once a test run and running until its end."""
+    running = Probe(once("probe", build_probe) / "probe", tmp_path_factory.mktemp("probe") / "errors.txt")
+    yield running
+    running.close()

@@ -1,0 +1,272 @@
+"""`afformer.h`: the shared library as another language sees it, and as a C compiler does."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from afformer import assets
+from afformer.images import read_image
+from afformer.runtime import Fit, Segmenter
+from afformer.spec import ModelSpec
+from tests.cpp.conftest import CPP, STRICT_C, run
+from tests.runtime.tiny_models import SPEC, without_metadata, write_tiny_onnx
+
+Picture = npt.NDArray[np.uint8]
+
+OK, INVALID_ARGUMENT, IMAGE, SPEC_ERROR, BACKEND = range(5)
+RGB, BGR = range(2)
+
+
+class Options(ctypes.Structure):
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        ("device", ctypes.c_int),
+        ("threads", ctypes.c_int),
+        ("fit", ctypes.c_int),
+        ("library", ctypes.c_char_p),
+    )
+
+
+class Library:
+    """The functions of `afformer.h`, with their types."""
+
+    def __init__(self, path: Path, onnxruntime: Path) -> None:
+        handle, size = ctypes.c_void_p, ctypes.c_size_t
+        self._onnxruntime = str(onnxruntime).encode()
+        self._c = ctypes.CDLL(str(path))
+        of_one = {"num_classes": ctypes.c_int, "input_height": ctypes.c_int, "input_width": ctypes.c_int}
+        texts = {"description": ctypes.c_char_p, "spec_json": ctypes.c_char_p}
+        functions: dict[str, tuple[Any, ...]] = {
+            "open": (ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(Options), ctypes.POINTER(handle)),
+            "segment": (
+                *(ctypes.c_int, handle, handle, ctypes.c_int, ctypes.c_int),
+                *(ctypes.c_ssize_t, ctypes.c_int, handle, size),
+            ),
+            "close": (None, handle),
+            "last_error": (ctypes.c_char_p,),
+            "version": (ctypes.c_char_p,),
+            "class_name": (ctypes.c_char_p, handle, ctypes.c_int),
+            "class_color": (ctypes.POINTER(ctypes.c_uint8), handle, ctypes.c_int),
+            **{name: (kind, handle) for name, kind in {**of_one, **texts}.items()},
+        }
+        for name, (result, *arguments) in functions.items():
+            function = getattr(self._c, f"afformer_{name}")
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
+
+    def options(self, **changes: int) -> Options:
+        return Options(**{"size": ctypes.sizeof(Options), "threads": 1, "library": self._onnxruntime, **changes})
+
+    def opened(self, model: Path, options: Options | None = None) -> ctypes.c_void_p:
+        handle = ctypes.c_void_p()
+        status = self.open(str(model).encode(), ctypes.byref(options or self.options()), ctypes.byref(handle))
+        assert status == OK, self.last_error()
+        return handle
+
+    def error(self) -> str:
+        return self.last_error().decode()
+
+
+@pytest.fixture(scope="module")
+def c(built: Path, onnxruntime_library: Path) -> Library:
+    return Library(built / "libafformer.so", onnxruntime_library)
+
+
+@pytest.fixture
+def segmenter(c: Library, tmp_path: Path) -> Iterator[ctypes.c_void_p]:
+    handle = c.opened(write_tiny_onnx(tmp_path / "model.onnx"))
+    yield handle
+    c.close(handle)
+
+
+def call(c: Library, segmenter: Any, picture: Picture, /, **changes: Any) -> tuple[int, Picture]:
+    """Segments a picture; `changes` replace arguments by wrong ones."""
+    height, width, _ = picture.shape
+    ids = np.full((height, width), 255, np.uint8)
+    arguments = {
+        "segmenter": segmenter,
+        "data": picture.ctypes.data,
+        "height": height,
+        "width": width,
+        "stride": picture.strides[0],
+        "order": RGB,
+        "ids": ids.ctypes.data,
+        "length": ids.size,
+        **changes,
+    }
+    return c.segment(*arguments.values()), ids
+
+
+@pytest.mark.parametrize("fit", [Fit.STRETCH, Fit.PAD])
+def test_class_maps_are_those_of_python(c: Library, fit: Fit) -> None:
+    handle = c.opened(assets.MODEL, c.options(fit=list(Fit).index(fit)))
+    photo = read_image(assets.pictures()[0])[50:451, 30:531]
+    with Segmenter(assets.MODEL, fit=fit, threads=1) as segment:
+        expected = segment(np.ascontiguousarray(photo))
+    dense, swapped = np.ascontiguousarray(photo), np.ascontiguousarray(photo[..., ::-1])
+    for given, how in ((photo, {}), (dense, {}), (dense, {"stride": 0}), (swapped, {"order": BGR})):
+        status, ids = call(c, handle, given, **how)
+        assert status == OK, c.error()
+        assert (ids == expected).mean() >= 0.9999
+    c.close(handle)
+
+
+def test_everything_that_a_model_says_of_itself_can_be_asked(c: Library, segmenter: ctypes.c_void_p) -> None:
+    assert c.num_classes(segmenter) == 4
+    assert [c.class_name(segmenter, i).decode() for i in range(4)] == list(SPEC.classes)
+    assert [tuple(c.class_color(segmenter, i)[:3]) for i in range(4)] == list(SPEC.palette)
+    assert (c.input_height(segmenter), c.input_width(segmenter)) == SPEC.input_hw
+    assert c.description(segmenter).decode().endswith(", cpu, 1 threads")
+    assert ModelSpec.from_json(c.spec_json(segmenter).decode()) == SPEC
+    assert json.loads(SPEC.to_json()) == json.loads(c.spec_json(segmenter))
+    assert f'AFFORMER_VERSION "{c.version().decode()}"' in (CPP / "include" / "afformer" / "afformer.h").read_text()
+
+
+def test_asking_for_what_is_not_there_gives_nothing(c: Library, segmenter: ctypes.c_void_p) -> None:
+    for i in (-1, 4, 2**31 - 1):
+        assert c.class_name(segmenter, i) is None
+        assert not c.class_color(segmenter, i)
+    assert [f(None) for f in (c.num_classes, c.input_height, c.input_width)] == [0, 0, 0]
+    assert [f(None) for f in (c.description, c.spec_json)] == [None, None]
+    assert c.class_name(None, 0) is None
+    c.close(None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "text"),
+    [
+        ({"segmenter": None}, INVALID_ARGUMENT, "segmenter must not be NULL"),
+        ({"ids": None}, INVALID_ARGUMENT, "takes 2000 bytes, but got a null pointer"),
+        ({"length": 1999}, INVALID_ARGUMENT, "a picture of 40x50 takes 2000 bytes, but got 1999"),
+        ({"length": 2001}, INVALID_ARGUMENT, "a picture of 40x50 takes 2000 bytes, but got 2001"),
+        ({"order": 2}, INVALID_ARGUMENT, "order must be an afformer_order"),
+        ({"data": None}, IMAGE, "a picture must be"),
+        ({"height": 0}, IMAGE, "a picture must be"),
+        ({"width": -50}, IMAGE, "a picture must be"),
+        ({"stride": 149}, IMAGE, "149 bytes apart"),
+        ({"stride": -150}, IMAGE, "a picture must be"),
+    ],
+)
+def test_wrong_arguments_are_refused_and_nothing_is_written(
+    c: Library, segmenter: ctypes.c_void_p, changes: dict[str, Any], status: int, text: str
+) -> None:
+    found, ids = call(c, segmenter, np.zeros((40, 50, 3), np.uint8), **changes)
+    assert found == status
+    assert text in c.error()
+    assert (ids == 255).all()
+    assert call(c, segmenter, np.zeros((40, 50, 3), np.uint8))[0] == OK  # and it still works
+
+
+def test_what_cannot_be_opened_says_why(c: Library, tmp_path: Path) -> None:
+    handle = ctypes.c_void_p(1)
+    good, bare = write_tiny_onnx(tmp_path / "good.onnx"), without_metadata(write_tiny_onnx(tmp_path / "bare.onnx"))
+    strange = Options(size=8)
+    cases = (
+        (str(tmp_path / "none.onnx"), c.options(), BACKEND, "none.onnx: no such model file"),
+        (str(bare), c.options(), SPEC_ERROR, "bare.onnx: has no 'afformer_spec' in its metadata"),
+        (str(good), c.options(threads=-1), BACKEND, "threads must be 0 (automatic) or more, got -1"),
+        (str(good), c.options(device=1), BACKEND, "cuda is not available in this ONNX Runtime"),
+        (str(good), c.options(device=2), INVALID_ARGUMENT, "options.device must be"),
+        (str(good), c.options(fit=2), INVALID_ARGUMENT, "options.fit must be"),
+        (str(good), strange, INVALID_ARGUMENT, "options.size must be sizeof(afformer_options)"),
+        (None, c.options(), INVALID_ARGUMENT, "model must not be NULL"),
+    )
+    for model, options, status, text in cases:
+        handle.value = 1
+        found = c.open(model.encode() if model else None, ctypes.byref(options), ctypes.byref(handle))
+        assert (found, handle.value) == (status, None)
+        assert text in c.error()
+    assert c.open(str(good).encode(), ctypes.byref(c.options()), None) == INVALID_ARGUMENT
+
+
+def test_the_last_error_is_each_threads_own(c: Library) -> None:
+    def fail(name: str) -> str:
+        handle = ctypes.c_void_p()
+        assert c.open(name.encode(), None, ctypes.byref(handle)) == BACKEND
+        return c.error()
+
+    fail("here.bin")
+    found: list[str] = []
+    other = threading.Thread(target=lambda: found.extend((c.error(), fail("there.bin"))))
+    other.start()
+    other.join()
+    assert found[0] == ""
+    assert found[1].startswith("there.bin: ")
+    assert c.error().startswith("here.bin: ")
+
+
+def test_memory_that_runs_out_is_a_status(built: Path, onnxruntime_library: Path, tmp_path: Path) -> None:
+    source, program = tmp_path / "hungry.c", tmp_path / "hungry"
+    source.write_text(HUNGRY)
+    run("cc", *STRICT_C, f"-I{CPP / 'include'}", source, f"-L{built}", "-lafformer", "-o", program)
+    library = f"{built}:{onnxruntime_library.parent}"
+    assert run(program, assets.MODEL, LD_LIBRARY_PATH=library) == "5 out of memory; 5 out of memory; 0\n"
+
+
+HUNGRY = """
+#include <afformer/afformer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+/* A picture of 1 x 20,000,000 takes tables that do not fit into what is left; a small one does afterwards. */
+int main(int argc, char** argv) {
+    static unsigned char pixels[3 * 20000000], ids[20000000];
+    afformer_options options = AFFORMER_OPTIONS;
+    afformer_segmenter* segmenter = NULL;
+    struct rlimit limit;
+    long kib = 0;
+    int status, times;
+    FILE* file;
+    options.threads = 1;
+    if (argc != 2 || afformer_open(argv[1], &options, &segmenter) != AFFORMER_OK ||
+        afformer_segment(segmenter, pixels, 480, 640, 0, AFFORMER_RGB, ids, 480 * 640) != AFFORMER_OK) {
+        fprintf(stderr, "%s\\n", afformer_last_error());
+        return 1;
+    }
+    file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%ld", &kib) != 1) {
+        return 1;
+    }
+    fclose(file);
+    limit.rlim_cur = limit.rlim_max = (rlim_t)kib * 4096 + 20000000;
+    if (setrlimit(RLIMIT_AS, &limit) != 0) {
+        return 1;
+    }
+    for (times = 0; times < 2; ++times) {
+        status = afformer_segment(segmenter, pixels, 1, 20000000, 0, AFFORMER_RGB, ids, sizeof ids);
+        printf("%d %s; ", status, afformer_last_error());
+    }
+    status = afformer_segment(segmenter, pixels, 480, 640, 0, AFFORMER_RGB, ids, 480 * 640);
+    printf("%d\\n", status);
+    afformer_close(segmenter);
+    return 0;
+}
+"""
+
+
+def test_the_example_in_c_paints_what_python_sees(built: Path, onnxruntime_library: Path, tmp_path: Path) -> None:
+    photo, painted = tmp_path / "photo.ppm", tmp_path / "painted.ppm"
+    picture = read_image(assets.pictures()[1])
+    cv2.imwrite(str(photo), picture[..., ::-1])
+    printed = run(
+        *(built / "examples" / "afformer-segment-c", assets.MODEL, photo, painted),
+        AFFORMER_ONNXRUNTIME=str(onnxruntime_library),
+    )
+    with Segmenter(assets.MODEL) as segment:
+        expected = segment(picture)
+        assert "ONNX Runtime" in printed
+        for id_, name in enumerate(segment.spec.classes):
+            assert f"{100 * (expected == id_).mean():6.2f} %  {name}\n" in printed
+        colours = np.array(segment.spec.palette, np.uint8)[expected]
+    assert (read_image(painted) == colours).all(axis=-1).mean() >= 0.9999

@@ -1,0 +1,140 @@
+"""The library as another project finds it, and the example programs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import afformer
+from afformer import assets
+from afformer.images import read_image
+from afformer.runtime import Segmenter
+from tests.cpp.conftest import CPP, MODEST, STRICT_C, Once, build, run
+
+Started = Callable[..., "subprocess.CompletedProcess[str]"]
+
+CONSUMER = CPP / "examples" / "consumer"
+
+
+@pytest.fixture(scope="module")
+def installed(once: Once, built: Path) -> Path:
+    return once("installed", lambda folder: str(run("cmake", "--install", built, "--prefix", folder)) and None)
+
+
+@pytest.fixture(scope="module")
+def consumer(once: Once, installed: Path) -> Path:
+    """A project of its own that knows nothing but where the library was installed."""
+
+    def fill(folder: Path) -> None:
+        build(CONSUMER, folder, *MODEST, f"-DCMAKE_PREFIX_PATH={installed}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+
+    return once("consumer", fill) / "consumer"
+
+
+def test_a_project_finds_the_installed_library_and_segments(consumer: Path, onnxruntime_library: Path) -> None:
+    printed = run(consumer, assets.MODEL, AFFORMER_ONNXRUNTIME=str(onnxruntime_library))
+    with Segmenter(assets.MODEL) as segment:
+        grey = segment(np.full((480, 640, 3), 128, np.uint8))
+        assert printed.strip().endswith(f"threads: {segment.spec.classes[grey[240, 320]]}")
+
+
+def test_a_project_gets_one_clear_line_without_onnx_runtime(consumer: Path, tmp_path: Path) -> None:
+    nowhere = {"AFFORMER_ONNXRUNTIME": str(tmp_path)}
+    done = subprocess.run([consumer, assets.MODEL], env=nowhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"{re.escape(str(tmp_path))}: ONNX Runtime cannot be loaded .*\n", done.stderr)
+
+
+def test_the_c_library_serves_without_cmake(installed: Path, onnxruntime_library: Path, tmp_path: Path) -> None:
+    program, picture = tmp_path / "program", tmp_path / "grey.ppm"
+    lib = next(path.parent for path in installed.rglob("libafformer.so"))
+    source, where = CPP / "examples" / "segment.c", (f"-I{installed / 'include'}", f"-L{lib}", f"-Wl,-rpath,{lib}")
+    run("cc", *STRICT_C, source, *where, "-lafformer", "-o", program)
+    picture.write_bytes(b"P6 64 48 255\n" + bytes([128]) * (64 * 48 * 3))
+    printed = run(program, assets.MODEL, picture, AFFORMER_ONNXRUNTIME=str(onnxruntime_library))
+    assert len(re.findall(r"^ *\d+\.\d\d %  ", printed, re.MULTILINE)) == 11
+    # Nothing but the C interface leaves the library.
+    symbols = run("nm", "-D", "--defined-only", lib / "libafformer.so").splitlines()
+    assert {name for *_, name in map(str.split, symbols) if "afformer" in name} == set(
+        re.findall(r"(afformer_\w+)\(", (installed / "include" / "afformer" / "afformer.h").read_text())
+    ) - {"afformer_options"}
+
+
+def test_onnx_runtime_can_be_linked(once: Once, tools: None, onnxruntime_library: Path, tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        flags = ("-DAFFORMER_LINK_ONNXRUNTIME=ON", "-DAFFORMER_BUILD_C=OFF", "-DAFFORMER_BUILD_EXAMPLES=OFF")
+        root = f"-DONNXRUNTIME_ROOT={onnxruntime_library.parent}"
+        build(CPP, folder / "library", *flags, root)
+        run("cmake", "--install", folder / "library", "--prefix", folder / "prefix")
+        build(CONSUMER, folder / "consumer", *MODEST, f"-DCMAKE_PREFIX_PATH={folder / 'prefix'}", root)
+
+    program = once("linked", fill) / "consumer" / "consumer"
+    assert "libonnxruntime.so.1" in run("readelf", "-d", program)
+    # No library is looked for at run time.
+    assert "ONNX Runtime 1." in run(program, assets.MODEL, AFFORMER_ONNXRUNTIME="/nonsense")
+
+
+def test_linking_without_the_library_says_what_to_give(tools: None, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["cmake", "-S", CPP, "-B", tmp_path, "-DAFFORMER_LINK_ONNXRUNTIME=ON", "-DCMAKE_FIND_ROOT_PATH=/nonsense"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        pytest.skip("the system has ONNX Runtime")
+    assert "give -DONNXRUNTIME_ROOT=FOLDER, or leave AFFORMER_LINK_ONNXRUNTIME off" in " ".join(done.stderr.split())
+
+
+def test_the_version_is_the_packages(installed: Path) -> None:
+    header = (CPP / "include" / "afformer" / "afformer.h").read_text()
+    assert f'#define AFFORMER_VERSION "{afformer.__version__}"' in header
+    version = next(installed.rglob("afformer-config-version.cmake")).read_text()
+    assert f'set(PACKAGE_VERSION "{afformer.__version__}")' in version
+
+
+@pytest.fixture
+def image(built: Path, onnxruntime_library: Path) -> Started:
+    def start(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [built / "examples" / "afformer-image", *arguments],
+            env={"AFFORMER_ONNXRUNTIME": str(onnxruntime_library)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return start
+
+
+def test_the_example_image_writes_a_mask_and_an_overlay(image: Started, tmp_path: Path) -> None:
+    mask, overlay, photo = (tmp_path / f"{name}.png" for name in ("mask", "overlay", "photo"))
+    picture = read_image(assets.pictures()[1])
+    cv2.imwrite(str(photo), picture[..., ::-1])  # no JPEG, which two decoders read a little differently
+    done = image(assets.MODEL, photo, mask, overlay)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Segmenter(assets.MODEL) as segment:
+        colours = np.array(segment.spec.palette, np.uint8)[segment(picture)]
+        assert all(name in done.stdout for name in segment.spec.classes)
+    same = (read_image(mask) == colours).all(axis=-1)
+    assert same.mean() >= 0.9999
+    assert np.abs(read_image(overlay) - (picture.astype(int) + colours) / 2)[same].max() <= 0.5
+
+
+def test_the_example_image_says_what_it_cannot_read(image: Started, tmp_path: Path) -> None:
+    for arguments, text in (
+        ((tmp_path / "no.onnx", assets.pictures()[0]), "no.onnx: no such model file\n"),
+        ((assets.MODEL, tmp_path / "no.jpg"), "no.jpg: cannot be read: "),
+        ((assets.MODEL, assets.MODEL), "cannot be read: "),
+        ((assets.MODEL, assets.pictures()[0], tmp_path / "no" / "mask.png"), "mask.png: cannot be written\n"),
+    ):
+        done = image(*arguments)
+        assert done.returncode == 1
+        assert text in done.stderr
+    assert image().returncode == 2

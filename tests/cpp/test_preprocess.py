@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from afformer.assets import pictures
+from afformer.images import read_image
+from afformer.runtime.preprocess import ColorOrder, Fit, Image, prepare
+from afformer.spec import InputKind, ModelSpec
+from tests.cpp import probe as probing
+from tests.cpp.probe import Probe
+
+probe = probing.probe
+FITS = (Fit.STRETCH, Fit.PAD)
+LENGTHS = st.one_of(st.integers(1, 9), st.integers(1, 200))
+MODEL = ModelSpec("tiny", (64, 96), ("road",), ((1, 2, 3),))
+
+
+def _model(height: int, width: int, kind: InputKind = InputKind.FLOAT32) -> ModelSpec:
+    return dataclasses.replace(MODEL, input_hw=(height, width), input=kind)
+
+
+def _picture(height: int, width: int, seed: int = 0) -> Image:
+    """Every value and steep edges, where rounding shows."""
+    random = np.random.default_rng(seed)
+    picture = random.integers(0, 256, (height, width, 3), np.uint8)
+    return np.where(random.random(picture.shape) < 0.3, np.where(picture < 128, 0, 255), picture).astype(np.uint8)
+
+
+def _assert_same(probe: Probe, picture: Image, spec: ModelSpec, fit: Fit, order: ColorOrder = ColorOrder.RGB) -> None:
+    got, expected = probe.prepare(picture, spec, fit, order), prepare(picture, spec, fit, order)
+    np.testing.assert_array_equal(got.tensor, expected.tensor, strict=True)
+    assert dataclasses.replace(got, tensor=expected.tensor) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    size=st.tuples(LENGTHS, LENGTHS),
+    input_hw=st.tuples(LENGTHS, LENGTHS),
+    gap=st.integers(0, 7),
+    fit=st.sampled_from(FITS),
+    kind=st.sampled_from(InputKind),
+    order=st.sampled_from(ColorOrder),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example((2, 2), (1, 1), 0, Fit.STRETCH, InputKind.UINT8, ColorOrder.RGB, 0)
+def test_the_tensor_has_pythons_bits(
+    probe: Probe,
+    size: tuple[int, int],
+    input_hw: tuple[int, int],
+    gap: int,
+    fit: Fit,
+    kind: InputKind,
+    order: ColorOrder,
+    seed: int,
+) -> None:
+    picture = _picture(size[0], size[1] + gap, seed)[:, : size[1]]
+    _assert_same(probe, picture, _model(*input_hw, kind), fit, order)
+
+
+@settings(max_examples=100, deadline=None)
+@given(input_hw=st.tuples(LENGTHS, LENGTHS), y=st.integers(1, 4), x=st.integers(1, 4), up=st.booleans())
+def test_whole_multiples_too(probe: Probe, input_hw: tuple[int, int], y: int, x: int, up: bool) -> None:
+    """OpenCV has a way of its own for a half, and might have for others."""
+    height, width = input_hw
+    small, large = (height, width), (height * y, width * x)
+    picture_hw, model_hw = (small, large) if up else (large, small)
+    _assert_same(probe, _picture(*picture_hw), _model(*model_hw, InputKind.UINT8), Fit.STRETCH)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("input_hw", [(360, 480), (512, 512), (1024, 1024), (375, 1001)])
+@pytest.mark.parametrize("path", pictures(), ids=lambda path: path.stem)
+def test_photos_have_pythons_bits(probe: Probe, path: object, input_hw: tuple[int, int], fit: Fit) -> None:
+    picture = read_image(path)  # type: ignore[arg-type]
+    _assert_same(probe, picture, _model(*input_hw), fit)
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (1, 1), (2000, 3)])
+@pytest.mark.parametrize("fit", FITS)
+def test_very_long_pictures(probe: Probe, size: tuple[int, int], fit: Fit) -> None:
+    _assert_same(probe, _picture(*size), _model(64, 96), fit)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    mean=st.tuples(*[st.floats(0, 255)] * 3),
+    std=st.tuples(*[st.floats(0.001, 1000)] * 3),
+    fit=st.sampled_from(FITS),
+    kind=st.sampled_from(InputKind),
+)
+def test_any_normalisation(
+    probe: Probe, mean: tuple[float, float, float], std: tuple[float, float, float], fit: Fit, kind: InputKind
+) -> None:
+    spec = dataclasses.replace(_model(16, 24, kind), mean=mean, std=std)
+    every_value = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
+    _assert_same(probe, every_value, spec, fit)
+
+
+@pytest.mark.parametrize("kind", InputKind)
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(100, 80), (32, 48), (16, 24), (64, 96), (40, 200)])
+def test_nothing_is_allocated_for_a_second_picture_of_the_same_size(
+    probe: Probe, size: tuple[int, int], fit: Fit, kind: InputKind
+) -> None:
+    probe.prepare(_picture(*size, seed=1), _model(32, 48, kind), fit)
+    probe.prepare(_picture(*size, seed=2), _model(32, 48, kind), fit)
+    assert probe.allocations == 0
+
+
+def test_the_first_picture_does_allocate(probe: Probe) -> None:
+    """The counter counts."""
+    probe.prepare(_picture(57, 91), _model(33, 47), Fit.STRETCH)
+    assert probe.allocations > 0

@@ -1,0 +1,336 @@
+"""TensorRT engines in C++: against stand-ins for NVIDIA's two libraries, against their real headers, and on a GPU."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from afformer import assets
+from afformer.engine_file import EngineFile, Gpu, Library, json_path
+from afformer.errors import BackendError, SpecError
+from afformer.images import read_image
+from afformer.runtime import Segmenter
+from afformer.runtime.fake import FakeBackend
+from afformer.spec import ModelSpec
+from tests.cpp.conftest import MODEST, Once, build, run
+from tests.cpp.driver import Driver
+from tests.cpp.fake_engines import BYTES, HERE, SPEC, VERSION, infer, write_engine
+from tests.nvidia.pretend import machine_with_gpu
+
+CPP = Path(__file__).parents[2] / "cpp"
+INCLUDES = ("-I", CPP / "include", "-isystem", CPP / "third_party", "-isystem", CPP / "third_party" / "onnxruntime")
+WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+
+Start = Callable[..., Driver]
+
+
+@pytest.fixture(scope="module")
+def program(once: Once, tools: None) -> Path:
+    """The driver with sanitizers, its TensorRT and CUDA being the stand-ins."""
+
+    def fill(folder: Path) -> None:
+        flags = (*WARNINGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DAFFORMER_WITH_TENSORRT")
+        fakes = ("-isystem", CPP / "tests" / "fake_nvidia")
+        run("c++", *flags, *INCLUDES, *fakes, CPP / "tests" / "driver.cpp", "-ldl", "-o", folder / "driver")
+
+    return once("fake-tensorrt", fill) / "driver"
+
+
+@pytest.fixture
+def start(program: Path) -> Iterator[Start]:
+    """Opens an engine in the driver, which must have freed all it had when it ends."""
+    drivers: list[Driver] = []
+
+    def opened(engine: Path, device: str = "cuda", **variables: str) -> Driver:
+        environment = {**os.environ, **{f"AFFORMER_FAKE_{name.upper()}": value for name, value in variables.items()}}
+        drivers.append(Driver([program, engine, "--device", device], environment))
+        return drivers[-1]
+
+    yield opened
+    for driver in drivers:
+        assert driver.close() == ""
+
+
+def noise() -> list[npt.NDArray[np.uint8]]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (height, 80, 3), dtype=np.uint8) for height in (53, 62, 71)]
+
+
+@pytest.mark.parametrize("spec", [SPEC, BYTES, dataclasses.replace(SPEC, batch=3)], ids=["float", "bytes", "batch"])
+def test_class_maps_are_those_of_python(start: Start, tmp_path: Path, spec: ModelSpec) -> None:
+    driver = start(write_engine(tmp_path, spec))
+    with Segmenter(FakeBackend(spec, infer(spec))) as segment:
+        for ours, theirs in zip(driver.batch(noise()), segment.segment_batch(noise()), strict=True):
+            assert ours.shape == theirs.shape
+            assert (ours == theirs).mean() >= 0.9999
+            assert len(np.unique(ours)) > 2
+    assert driver.description == "TensorRT 10.3.0, cuda, Fake GPU, fp16, CUDA graph"
+
+
+def test_tensors_are_bound_once_and_a_frame_is_one_graph(start: Start, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    driver = start(write_engine(tmp_path), calls=str(calls))
+    opening = calls.read_text().split()
+    queued = ["cudaMemcpyAsync", "enqueueV3", "cudaMemcpyAsync"]
+    assert opening[opening.index("setTensorAddress") :] == [
+        *2 * ["setTensorAddress"],
+        *queued,
+        "cudaStreamSynchronize",
+        "cudaStreamBeginCapture",
+        *queued,
+        *("cudaStreamEndCapture", "cudaGraphInstantiateWithFlags", "cudaGraphDestroy"),
+    ]
+    for picture in noise():
+        driver(picture)
+    assert calls.read_text().split()[len(opening) :] == 3 * ["cudaGraphLaunch", "cudaStreamSynchronize"]
+
+
+def test_each_thing_is_freed_before_what_it_was_made_from(start: Start, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    driver = start(write_engine(tmp_path), calls=str(calls))
+    opened = len(calls.read_text().split())
+    driver.close()
+    freed = calls.read_text().split()[opened:]
+    assert freed[:2] == ["cudaGraphExecDestroy", "cudaStreamDestroy"]
+    assert freed[-3:] == ["~IExecutionContext", "~ICudaEngine", "~IRuntime"]
+    assert Counter(freed[2:-3]) == {"cudaFree": 2, "cudaFreeHost": 2}
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("cudaGetDeviceCount", "CUDA cannot count the GPUs: unknown error (cudaErrorUnknown)"),
+        ("cudaGetDevice", "CUDA cannot tell the current GPU"),
+        ("cudaGetDeviceProperties", "CUDA cannot tell what the GPU is"),
+        ("cudaFree:1", "CUDA cannot start on the GPU"),
+        ("createInferRuntime", "model.engine: TensorRT cannot start (createInferRuntime: Error Code 1: broken); "),
+        ("deserializeCudaEngine", "TensorRT cannot load it (deserializeCudaEngine: Error Code 1: broken); build it"),
+        ("createExecutionContext", "TensorRT cannot set it up (createExecutionContext: Error Code 1: broken); free"),
+        ("cudaStreamCreateWithFlags", "CUDA cannot make a stream"),
+        ("cudaHostAlloc:2", "CUDA cannot reserve page-locked memory for the model's tensors: out of memory"),
+        ("cudaMalloc:2", "CUDA cannot reserve memory on the GPU for the model's tensors: out of memory"),
+        ("setTensorAddress:2", "TensorRT takes no memory for its tensors (setTensorAddress: Error Code 1: broken)"),
+        ("cudaMemcpyAsync:1", "CUDA cannot copy the input to the GPU"),
+        ("enqueueV3:1", "model.engine: the engine failed (enqueueV3: Error Code 1: broken)"),
+        ("cudaMemcpyAsync:2", "CUDA cannot copy the output from the GPU"),
+        ("cudaStreamSynchronize:1", "CUDA cannot finish the engine's run"),
+    ],
+)
+def test_a_call_that_fails_while_opening_is_one_line(start: Start, tmp_path: Path, call: str, told: str) -> None:
+    problem = start(write_engine(tmp_path), fail=call).problem
+    assert isinstance(problem, BackendError)
+    assert told in str(problem)
+    assert "\n" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "call", ["cudaStreamBeginCapture", "enqueueV3:2", "cudaStreamEndCapture", "cudaGraphInstantiateWithFlags"]
+)
+def test_without_a_graph_the_engine_runs_and_says_so(start: Start, tmp_path: Path, call: str) -> None:
+    driver = start(write_engine(tmp_path), fail=call)
+    assert "no CUDA graph (" in driver.description
+    with Segmenter(FakeBackend(SPEC, infer(SPEC))) as segment:
+        for picture in noise():
+            assert (driver(picture) == segment(picture)).mean() >= 0.9999
+
+
+@pytest.mark.parametrize("call", ["cudaGraphLaunch:2", "cudaStreamSynchronize:3"])
+def test_a_frame_that_fails_is_an_error_and_the_next_one_runs(start: Start, tmp_path: Path, call: str) -> None:
+    driver = start(write_engine(tmp_path), fail=call)
+    first, *_ = noise()
+    expected = driver(first)
+    with pytest.raises(BackendError, match=r"CUDA cannot (run the engine|finish the engine's run): unknown error"):
+        driver(first)
+    assert np.array_equal(driver(first), expected)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "told"),
+    [
+        ("no driver", r"no NVIDIA driver for CUDA 12\.6: unknown error; install or update the driver"),
+        ("none", "CUDA sees no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_a_machine_without_a_gpu_says_what_is_missing(start: Start, tmp_path: Path, gpus: str, told: str) -> None:
+    with pytest.raises(BackendError, match=told):
+        reraise(start(write_engine(tmp_path), gpus=gpus))
+
+
+def test_an_engine_is_not_run_on_the_cpu(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="runs on an NVIDIA GPU, not on the cpu; choose the device cuda"):
+        reraise(start(write_engine(tmp_path), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"version": "10.4.0"}, r"built by TensorRT 10\.4\.0, but 10\.3\.0 is installed; build it again on this"),
+        ({"version": "8.6.1"}, "build it again .*`afformer-cli engine model.onnx -o model.engine`.*, or once"),
+        ({"version": "10.7.0", "version_compatible": True}, r"TensorRT 10\.7\.0 or later runs it; build it again"),
+        ({"library": Library.TENSORRT_RTX, "gpu": None}, "built by the library 'tensorrt_rtx', but this program runs"),
+        ({"gpu": Gpu("Orin", (8, 7))}, r"built for Orin \(compute capability 8\.7\), but here is Fake GPU .*8\.6"),
+        ({"gpu": Gpu("Fake GPU", (9, 0))}, "or once with --hardware-compatible"),
+    ],
+)
+def test_an_engine_that_was_made_elsewhere_is_refused(
+    start: Start, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(BackendError, match=told):
+        reraise(start(write_engine(tmp_path, **changes)))
+
+
+def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path: Path) -> None:
+    path = write_engine(tmp_path, hardware_compatible=True)
+    assert start(path).problem is None
+    with pytest.raises(BackendError, match=r"8\.0 or later, but here is Fake GPU \(compute capability 7\.5\)"):
+        reraise(start(path, gpus="old"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": "10.4.0"},
+        {"version": "9.0.0"},
+        {"version": "11.0.0", "version_compatible": True},
+        {"gpu": Gpu("Orin", (8, 7))},
+    ],
+)
+def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = write_engine(tmp_path, **changes)
+    with machine_with_gpu():
+        from afformer.runtime.tensorrt import check_fit
+
+        with pytest.raises(BackendError) as theirs:
+            check_fit(EngineFile.beside(path), path, VERSION, HERE)
+    assert str(start(path).problem) == str(theirs.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "host_code"),
+    [
+        ({}, False),
+        ({"version": "10.1.0", "version_compatible": True}, True),
+        ({"gpu": Gpu("Another", (8, 0)), "hardware_compatible": True}, False),
+        ({"version": "10.3.0.post1"}, False),
+    ],
+)
+def test_an_engine_may_be_older_or_of_another_gpu_if_it_was_built_so(
+    start: Start, tmp_path: Path, changes: dict[str, Any], host_code: bool
+) -> None:
+    calls = tmp_path / "calls"
+    assert start(write_engine(tmp_path, **changes), calls=str(calls)).problem is None
+    assert ("setEngineHostCodeAllowed" in calls.read_text()) == host_code
+
+
+@pytest.mark.parametrize("pad", [*range(15, 34), 79, 80, 90, 1000])
+def test_the_plan_is_told_by_its_sha256(start: Start, tmp_path: Path, pad: int) -> None:
+    path = write_engine(tmp_path, pad=pad)
+    assert start(path).problem is None
+    path.write_text(path.read_text()[:-1])
+    with pytest.raises(BackendError, match=r"is not the engine that model\.engine\.json describes, or not all of it"):
+        reraise(start(path))
+
+
+def test_tensors_that_are_not_those_of_the_spec_are_refused(start: Start, tmp_path: Path) -> None:
+    path = write_engine(tmp_path)
+    beside = json_path(path)
+    beside.write_text(EngineFile.beside(path).to_json().replace("40,\n      61", "48,\n      64"))
+    with pytest.raises(BackendError) as refused:
+        reraise(start(path))
+    assert str(refused.value) == (
+        f"{path}: differs from its own spec: expected the tensors image float[1, 3, 48, 64], logits float[1, 5, 6, 8], "
+        "but the engine has image float[1, 3, 40, 61], logits float[1, 5, 5, 8]; build it again"
+    )
+
+
+def test_an_engine_without_its_json_says_how_to_get_one(start: Start, tmp_path: Path) -> None:
+    path = write_engine(tmp_path)
+    json_path(path).unlink()
+    with pytest.raises(SpecError, match=r"model\.engine\.json: no such file, .* build both with `afformer-cli engine`"):
+        reraise(start(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"engine_version": 1', '"engine_version": 2', "engine format 2, but this version reads format 1"),
+        ('"8.6"', '"new"', "compute_capability is 'new', expected two numbers like 8.7"),
+        ('"plan"', '"plans"', "cannot be read .*plan.*; build the engine again"),
+        ('"spec_version": 1', '"spec_version": 9', "spec format 9, but this version reads format 1"),
+        ("}", "", "cannot be read .*; build the engine again"),
+    ],
+)
+def test_a_json_that_cannot_be_used_says_why(start: Start, tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = write_engine(tmp_path)
+    beside = json_path(path)
+    assert old in beside.read_text()
+    beside.write_text(beside.read_text().replace(old, new))
+    with pytest.raises(SpecError, match=told):
+        reraise(start(path))
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])
+def test_an_engine_that_is_not_there_is_an_error(start: Start, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "nothing.engine"
+    make(path)
+    with pytest.raises(BackendError, match=r"nothing\.engine: no such engine file"):
+        reraise(start(path))
+
+
+def test_it_compiles_with_the_headers_of_nvidia(tools: None) -> None:
+    headers = [
+        header_folder("AFFORMER_TENSORRT_INCLUDE", "NvInferRuntime.h"),
+        header_folder("AFFORMER_CUDA_INCLUDE", "cuda_runtime_api.h"),
+    ]
+    system = [flag for folder in headers for flag in ("-isystem", folder)]
+    run("c++", *WARNINGS, "-DAFFORMER_WITH_TENSORRT", *INCLUDES, *system, "-fsyntax-only", CPP / "tests" / "driver.cpp")
+
+
+@pytest.mark.gpu
+def test_a_real_engine_gives_the_class_maps_of_python(tmp_path: Path, tools: None) -> None:
+    pytest.importorskip("tensorrt", reason="TensorRT is not installed")
+    pytest.importorskip("cuda.bindings", reason="the package cuda-bindings is not installed")
+    smi = shutil.which("nvidia-smi")
+    if smi is None or subprocess.run([smi], capture_output=True, check=False).returncode:
+        pytest.skip("there is no NVIDIA GPU")
+    library = os.environ.get("AFFORMER_TENSORRT_LIBRARY")
+    flags = [
+        f"-DTENSORRT_INCLUDE_DIR={header_folder('AFFORMER_TENSORRT_INCLUDE', 'NvInferRuntime.h')}",
+        f"-DTENSORRT_CUDART_INCLUDE_DIR={header_folder('AFFORMER_CUDA_INCLUDE', 'cuda_runtime_api.h')}",
+        *([f"-DTENSORRT_LIBRARY={library}"] if library else []),
+        *("-DAFFORMER_WITH_TENSORRT=ON", "-DAFFORMER_BUILD_TESTS=ON", "-DAFFORMER_BUILD_EXAMPLES=OFF"),
+    ]
+    build(CPP, tmp_path / "build", *MODEST, *flags, target="afformer-driver")
+    engine = tmp_path / "model.engine"
+    run(sys.executable, "-c", "from afformer.cli import main; main()", "engine", assets.MODEL, "-o", engine)
+    driver = Driver([tmp_path / "build" / "tests" / "afformer-driver", engine, "--device", "cuda"], os.environ)
+    with Segmenter(engine, device="cuda") as segment:
+        for picture in map(read_image, assets.pictures()):
+            assert (driver(picture) == segment(picture)).mean() >= 0.9999
+    assert driver.description.endswith("CUDA graph")
+    driver.close()
+
+
+def header_folder(variable: str, header: str) -> Path:
+    """Where one of NVIDIA's headers is: in the folder that a variable names, or where their packages put it."""
+    usual = [Path("/usr/local/cuda/include"), *sorted(Path("/usr/include").glob("*-linux-gnu")), Path("/usr/include")]
+    for folder in [Path(os.environ[variable])] if variable in os.environ else usual:
+        if (folder / header).is_file():
+            return folder
+    pytest.skip(f"{header} is not found; name its folder with {variable}")
+
+
+def reraise(driver: Driver) -> None:
+    if driver.problem is not None:
+        raise driver.problem
