@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ class EngineFile:
             "source": {"name": self.source, "sha256": self.source_sha256},
         }
         return json.dumps(fields, indent=2) + "\n"
+
+    def command(self, plan: str) -> str:
+        """The line that builds such a plan again from the same ONNX file.
+
+        Args:
+            plan: Name of the plan to write.
+        """
+        source, output = shlex.quote(self.source), shlex.quote(plan)
+        rtx = " --rtx" if self.library is Library.TENSORRT_RTX else ""
+        return f"afformer-cli engine {source} -o {output} --precision {self.spec.precision.value}{rtx}"
 
     @classmethod
     def from_json(cls, text: str, where: str) -> EngineFile:

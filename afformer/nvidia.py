@@ -1,10 +1,13 @@
-"""NVIDIA's TensorRT packages: found and loaded when they are needed, or the line that installs them."""
+"""NVIDIA's driver and TensorRT packages: found and loaded when they are needed, or the line that installs them."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import importlib.util
+import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +17,8 @@ from afformer.errors import BackendError
 
 OLDEST = (10, 3)
 """JetPack 6 has it."""
+OLDEST_CUDA = 12
+"""What a driver must know for engines: `runtime.cuda` calls CUDA as it is since then."""
 _MODULES = {
     Library.TENSORRT: ("tensorrt",),
     # the bindings and the libraries without the package that holds them together
@@ -22,6 +27,9 @@ _MODULES = {
 _JETSON = Path("/etc/nv_tegra_release")
 _KEPT = 100
 """Messages that are kept at most."""
+_SMI_SECONDS = 10.0
+"""A driver that sleeps takes seconds to wake up."""
+_TENSORRT_10 = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
 
 
 def is_jetson() -> bool:
@@ -35,7 +43,15 @@ def install_command(library: Library, cuda: int | None = None) -> str:
     Args:
         library: Which one.
         cuda: Major version of CUDA that the driver knows; None if that is unknown.
+
+    Raises:
+        BackendError: No line does: the driver is too old.
     """
+    if cuda and cuda < OLDEST_CUDA:
+        raise BackendError(
+            f"the NVIDIA driver knows CUDA {cuda}, but engines need one for CUDA {OLDEST_CUDA} or later; install a "
+            "later driver"
+        )
     bindings = f'"cuda-bindings<{cuda + 1}"' if cuda else "cuda-bindings"
     if library is Library.TENSORRT_RTX:
         name = f"tensorrt-rtx-cu{12 if cuda == 12 else 13}"
@@ -77,6 +93,52 @@ def load(library: Library) -> ModuleType:
             f"TensorRT {trt.__version__} is too old, expected {oldest} or later; run `{install_command(library)}`"
         )
     return trt
+
+
+def nvidia_smi() -> str:
+    """Name and driver of the first GPU as NVIDIA's tool has them; empty if the tool is not there.
+
+    Raises:
+        BackendError: The tool fails, or gives no answer.
+    """
+    path = shutil.which("nvidia-smi")
+    if path is None:
+        return ""
+    query = [path, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(f"nvidia-smi gives no answer in {_SMI_SECONDS:g} s; is the driver all right?") from error
+    except OSError as error:
+        raise BackendError(f"nvidia-smi cannot be started ({error.strerror})") from error
+    first = (said.stdout.strip() or said.stderr.strip() or "it says nothing").splitlines()[0]
+    if said.returncode:
+        raise BackendError(f"nvidia-smi fails: {first}")
+    return first
+
+
+def load_tensorrt_10() -> None:
+    """Loads the libraries that ONNX Runtime's TensorRT provider wants: those of pip's packages, or the system's.
+
+    The provider would not look into pip's packages, but takes what is in the process already.
+
+    Raises:
+        OSError: They are not there.
+    """
+    found = importlib.util.find_spec("tensorrt_libs")
+    folders = [Path(folder) for folder in (found.submodule_search_locations if found else None) or ()]
+    for name in _TENSORRT_10:
+        ctypes.CDLL(next((str(folder / name) for folder in folders if (folder / name).is_file()), name))
+
+
+def tensorrt_10_command(cuda: str) -> str:
+    """The line that installs what `load_tensorrt_10` loads.
+
+    Args:
+        cuda: CUDA version that ONNX Runtime was built for, as it tells it; may be empty.
+    """
+    major = cuda.split(".", 1)[0]
+    return f'pip install "tensorrt-cu{major if major.isdecimal() else 13}<11"'
 
 
 def _module(library: Library) -> str | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,8 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder with official checkpoints and data is not beside the repository")
     return SHARED
+
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and every program that they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,9 +68,58 @@ def test_int8_is_made_of_the_float_model_and_pictures_and_kept_with_its_report(
     assert "of pixels have the float model's class" in done.stdout
     file = EngineFile.beside(engine)
     assert (file.source, file.spec.precision.value) == ("model.onnx", "int8")
-    assert (tmp_path / "small.int8.report.html").is_file()
-    again = run("engine", tmp_path / "small.int8.onnx", "-o", tmp_path / "again.engine", "--json")
+    assert (tmp_path / "small.engine.int8.report.html").is_file()
+    again = run("engine", tmp_path / "small.engine.int8.onnx", "-o", tmp_path / "again.engine", "--json")
     assert json.loads(again.stdout)["plan"]["sha256"] == file.plan_sha256
+
+
+def test_what_int8_cost_is_in_the_json_and_models_that_were_there_are_left_alone(
+    tmp_path: Path, machine: Machine
+) -> None:
+    model, theirs = float_model(tmp_path), tmp_path / "model.int8.onnx"
+    theirs.write_text("what quantize made of the same model")
+    write_pictures(tmp_path / "pictures", 2)
+    made = ("--precision", "int8", "--images", tmp_path / "pictures", "--json")
+    done = run("engine", model, "-o", tmp_path / "model.engine", *made)
+    report = json.loads(done.stdout)
+    assert report["quantized"]["bargain"]["measure"] == "pixel agreement"
+    assert report["quantized"]["after"]["path"] == str(tmp_path / "model.engine.int8.onnx")
+    assert theirs.read_text() == "what quantize made of the same model"
+    as_it_is = run("engine", model, "-o", tmp_path / "float.engine", "--json")
+    assert json.loads(as_it_is.stdout)["quantized"] is None
+
+
+def test_int8_that_loses_more_than_it_may_becomes_no_engine_unless_that_is_allowed(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, engine = float_model(tmp_path), tmp_path / "model.engine"
+    monkeypatch.setattr("afformer.quantize.accuracy.Referee.drop", lambda *_: 3.0)
+    write_pictures(tmp_path / "pictures", 2)
+    made = ("engine", model, "-o", engine, "--precision", "int8", "--images", tmp_path / "pictures")
+    assert "--allow-drop" in error_of(run(*made, "--max-drop", 2))
+    assert not engine.exists()
+    assert run(*made, "--max-drop", 2, "--allow-drop").exit_code == 0
+    assert engine.is_file()
+    for option in (("--max-drop", 2), ("--allow-drop",)):
+        refused = run("engine", model, "-o", engine, *option)
+        assert (refused.exit_code, "--images" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("place", ["model.engine.json", "kernels.cache", "unreadable"])
+def test_places_are_looked_at_before_the_calibration(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    model = float_model(tmp_path)
+    if place == "unreadable":
+        os.mknod(tmp_path / place, stat.S_IFSOCK)  # nobody can open it, not even root
+    else:
+        (tmp_path / place).mkdir()
+    write_pictures(tmp_path / "pictures", 2)
+    monkeypatch.setattr("afformer.pipeline.quantizing.quantize_model", lambda *_, **__: pytest.fail("too early"))
+    options = ["--precision", "int8", "--images", tmp_path / "pictures"]
+    if place != "model.engine.json":
+        options += ["--timing-cache", tmp_path / place]
+    assert f"{place}: " in error_of(run("engine", model, "-o", tmp_path / "model.engine", *options))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
+import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnxruntime as ort
 import pytest
 
+from afformer.errors import BackendError
 from afformer.machine import Machine
+from afformer.pipeline import doctoring
 from afformer.pipeline.doctoring import Diagnosis, Finding, State, diagnose
 from tests.nvidia.pretend import machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
@@ -67,6 +73,67 @@ def test_a_gpu_that_cuda_bindings_cannot_reach_is_seen_by_nvidia_smi(
         found = by_name(diagnose())["NVIDIA GPU"]
     assert found.detail.startswith("NVIDIA A10, 550.54, but the Python module 'cuda")
     assert "cuda-bindings" in found.remedy
+
+
+@pytest.fixture
+def only_smi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A GPU that NVIDIA's tool sees, ONNX Runtime with its providers, and nothing else of NVIDIA."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA A10, 550.54'\n")
+    tool.chmod(0o755)
+    without_tools(monkeypatch, tmp_path)
+    everything = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "get_available_providers", lambda: everything)
+    with machine_without():
+        yield
+
+
+@pytest.mark.usefixtures("only_smi")
+def test_onnx_runtime_needs_a_gpu_and_no_package_of_cuda_for_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "afformer.runtime.registry.open_backend",
+        lambda *_, **__: contextlib.nullcontext(types.SimpleNamespace(description="ONNX Runtime, cuda")),
+    )
+    monkeypatch.setattr(doctoring, "load_tensorrt_10", lambda: None)
+    found = by_name(diagnose())
+    for name, detail in (("onnxruntime on cuda", "ONNX Runtime, cuda"), ("onnxruntime-tensorrt", "TensorRT 10 found")):
+        assert (found[name].state, found[name].detail) == (State.READY, detail)
+    assert found["tensorrt"].state is State.MISSING
+    assert found["tensorrt"].detail.startswith("the Python module 'cuda")
+    assert "cuda-bindings" in found["tensorrt"].remedy
+    assert "without a GPU" not in found["engine"].detail
+    assert found["engine"].remedy.startswith("pip install tensorrt onnx")
+
+
+@pytest.mark.usefixtures("only_smi")
+def test_libraries_that_onnx_runtime_lacks_come_with_the_line_that_installs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise BackendError("ONNX Runtime could not start cuda")
+
+    def absent() -> None:
+        raise OSError("libnvinfer.so.10: cannot open shared object file")
+
+    monkeypatch.setattr("afformer.runtime.registry.open_backend", broken)
+    monkeypatch.setattr(doctoring, "load_tensorrt_10", absent)
+    found = by_name(diagnose())
+    cuda, tensorrt = found["onnxruntime on cuda"], found["onnxruntime-tensorrt"]
+    assert (cuda.state, cuda.remedy) == (State.BROKEN, 'pip install "onnxruntime-gpu[cuda,cudnn]"')
+    assert (tensorrt.state, tensorrt.remedy) == (State.MISSING, 'pip install "tensorrt-cu13<11"')
+    assert "libnvinfer.so.10" in tensorrt.detail
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    absent_provider = by_name(diagnose())["onnxruntime on cuda"]
+    assert absent_provider.state is State.MISSING
+    assert absent_provider.remedy == 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu[cuda,cudnn]"'
+
+
+def test_a_driver_that_is_too_old_for_engines_gets_no_line_that_cannot_work() -> None:
+    with machine_with_gpu(cuda=PretendCuda(driver=(11, 8))), machine_without("tensorrt"):
+        found = by_name(diagnose())
+    for name in ("NVIDIA GPU", "tensorrt", "tensorrt, rtx engines", "engine"):
+        assert (found[name].state, found[name].remedy) == (State.BROKEN, "")
+        assert found[name].detail.startswith("the driver knows CUDA 11.8, but engines need one for CUDA 12 or later")
 
 
 def test_a_driver_that_fails_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,22 @@ def test_a_later_format_asks_for_a_later_version() -> None:
 def test_a_capability_that_is_none_is_refused() -> None:
     with pytest.raises(SpecError, match="here: cannot be read"):
         EngineFile.from_json(FILE.to_json().replace('"8.7"', '"8.7.1"'), "here")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, ["--precision", "fp16"]),
+        ({"source": "the driver's model; rm.onnx"}, ["--precision", "fp16"]),
+        ({"spec": SPEC, "library": Library.TENSORRT_RTX}, ["--precision", "fp32", "--rtx"]),
+    ],
+)
+def test_the_line_that_builds_it_again_is_whole_and_fit_for_a_shell(
+    changes: dict[str, Any], options: list[str]
+) -> None:
+    file = dataclasses.replace(FILE, **changes)
+    line = file.command("my model.engine")
+    assert shlex.split(line) == ["afformer-cli", "engine", file.source, "-o", "my model.engine", *options]
 
 
 def test_a_gpu_names_itself_and_its_capability() -> None:

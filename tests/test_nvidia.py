@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def test_the_line_fits_the_driver() -> None:
     assert nvidia.install_command(Library.TENSORRT, 12) == 'pip install tensorrt-cu12 onnx "cuda-bindings<13"'
     assert nvidia.install_command(Library.TENSORRT, 13) == 'pip install tensorrt onnx "cuda-bindings<14"'
     assert "tensorrt-rtx-cu12-libs" in nvidia.install_command(Library.TENSORRT_RTX, 12)
+
+
+def test_a_driver_for_cuda_11_gets_no_line_but_the_reason() -> None:
+    for library in Library:
+        with pytest.raises(
+            BackendError, match=r"knows CUDA 11, but engines need one for CUDA 12 or later; install a l"
+        ):
+            nvidia.install_command(library, 11)
 
 
 def test_a_jetson_takes_the_tensorrt_of_its_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +60,60 @@ def test_versions_before_10_3_are_refused() -> None:
         pytest.raises(BackendError, match=r"TensorRT 8\.6\.1 is too old, expected 10\.3 or later"),
     ):
         nvidia.load(Library.TENSORRT)
+
+
+def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A program that answers for NVIDIA's."""
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_the_first_gpu_is_that_of_nvidias_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool(tmp_path, monkeypatch, "echo 'NVIDIA A10, 550.54'; echo 'NVIDIA A10, 550.54'")
+    assert nvidia.nvidia_smi() == "NVIDIA A10, 550.54"
+    monkeypatch.setenv("PATH", "")
+    assert nvidia.nvidia_smi() == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 'version mismatch'; exit 18", "nvidia-smi fails: version mismatch"),
+        ("exec sleep 60", r"nvidia-smi gives no answer in 0\.2 s"),
+    ],
+)
+def test_a_tool_that_fails_or_hangs_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    assert nvidia._SMI_SECONDS == 10  # a driver may have to wake up
+    monkeypatch.setattr(nvidia, "_SMI_SECONDS", 0.2)
+    tool(tmp_path, monkeypatch, script)
+    with pytest.raises(BackendError, match=said):
+        nvidia.nvidia_smi()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of Linux")
+def test_tensorrt_of_pip_packages_goes_before_that_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr("ctypes.CDLL", loaded.append)
+    nvidia.load_tensorrt_10()
+    names = ["libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10"]
+    assert loaded == names
+    folder = tmp_path / "tensorrt_libs"
+    folder.mkdir()
+    for name in ("__init__.py", *names):
+        (folder / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    nvidia.load_tensorrt_10()
+    assert loaded[3:] == [str(folder / name) for name in names]
+
+
+@pytest.mark.parametrize(("cuda", "package"), [("12.8", "cu12"), ("13.0", "cu13"), ("", "cu13")])
+def test_tensorrt_10_is_that_of_the_cuda_of_onnx_runtime(cuda: str, package: str) -> None:
+    assert nvidia.tensorrt_10_command(cuda) == f'pip install "tensorrt-{package}<11"'
 
 
 @pytest.mark.parametrize(

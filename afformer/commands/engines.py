@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=FilePath, required=True, help="The .engine to write; its JSON goes beside it.")
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="Default: the model's own.")
 @click.option("--images", "calibration", type=FilePath, help="Folder of pictures to calibrate INT8 on.")
+@click.option("--max-drop", type=click.FloatRange(0), help="Points of agreement with float that INT8 may lose.")
+@click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option("--workspace", type=click.IntRange(1), metavar="MIB", help="GPU memory that a layer may use for itself.")
 @click.option("--timing-cache", type=FilePath, help="File of measured kernels, to start from and add to.")
 @click.option("--version-compatible", is_flag=True, help="Let later versions of TensorRT run the engine.")
@@ -30,7 +32,7 @@ def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
 
     The precision is the model's. Of a float32 model, fp16 is made by conversion and int8 by calibration on --images.
     """
-    from afformer.pipeline.building import build_engine
+    from afformer.pipeline.building import Calibration, build_engine
     from afformer.pipeline.engine import needs
     from afformer.spec import Precision
 
@@ -46,12 +48,16 @@ def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
         hardware_compatible=choices["hardware_compatible"],
     )
     precision = Precision(choices["precision"]) if choices["precision"] else None
+    pictures, max_drop, allow_drop = choices["calibration"], choices["max_drop"], choices["allow_drop"]
+    if pictures is None and (max_drop is not None or allow_drop):
+        raise click.UsageError("--max-drop and --allow-drop are for INT8 that is made here; name --images as well.")
+    calibration = Calibration(pictures, max_drop, allow_drop) if pictures else None
     with step_bars() as progress:
         built = build_engine(
-            model, out, precision=precision, options=options, calibration=choices["calibration"], progress=progress
+            model, out, precision=precision, options=options, calibration=calibration, progress=progress
         )
     if as_json:
-        print_json(built.engine.to_json())
+        print_json(built.to_json())
         return
     if built.quantized:
         click.echo(built.quantized.bargain.accuracy())

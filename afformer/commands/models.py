@@ -160,8 +160,8 @@ def inspect(model: Path, as_json: bool, **options: Any) -> None:
 def package(model: Path, out: Path, as_json: bool) -> None:
     """Put MODEL, its spec and labels, and the C++ runtime into one folder for a device.
 
-    MODEL is an exported or quantized .onnx, or an .engine with its JSON beside it. The folder's README has the lines
-    that build and run it there.
+    MODEL is an .onnx, which runs on ONNX Runtime there (INT8: that of the targets x86 and arm), or an .engine with its
+    JSON beside it. The folder's README has the lines that build and run it.
     """
     from afformer.pipeline.packaging import package_model
 

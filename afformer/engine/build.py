@@ -119,8 +119,7 @@ def build_engine(source: Source, output: Path, options: EngineOptions, site: Sit
         OutputError: A file cannot be written.
     """
     start = time.perf_counter()
-    for path in filter(None, (output, json_path(output), options.timing_cache)):
-        check_writable(path)
+    check_places(output, options)
     check_source(source)
     job = _Job(load(options.library), source, options)
     numbers = job.parse()
@@ -143,6 +142,28 @@ def build_engine(source: Source, output: Path, options: EngineOptions, site: Sit
         temporary.write_bytes(plan)
         beside.write_text(file.to_json(), encoding="utf-8")
     return EngineReport(output, file, numbers, inspected, len(plan), time.perf_counter() - start)
+
+
+def check_places(output: Path, options: EngineOptions) -> None:
+    """Fails before long work if its results could not be written, or what it starts from cannot be read.
+
+    Raises:
+        OutputError: The plan, its JSON or the timing cache cannot be written.
+        ExportError: The timing cache is there, and cannot be read.
+    """
+    for path in filter(None, (output, json_path(output), options.timing_cache)):
+        check_writable(path)
+    _read_cache(options.timing_cache)
+
+
+def _read_cache(path: Path | None) -> bytes:
+    """What an earlier build has measured; nothing before the first."""
+    try:
+        return path.read_bytes() if path and path.exists() else b""
+    except OSError as error:
+        raise ExportError(
+            f"{path}: the timing cache cannot be read ({error.strerror}); delete it, or name another file"
+        ) from error
 
 
 class _Job:
@@ -217,7 +238,7 @@ class _Job:
         if path is None:
             yield
             return
-        cache: Any = config.create_timing_cache(path.read_bytes() if path.exists() else b"")
+        cache: Any = config.create_timing_cache(_read_cache(path))
         if cache is None or not config.set_timing_cache(cache, False):
             raise ExportError(
                 f"{path}: is no timing cache of {self._title} for this GPU ({self._journal.reason()}); delete it, or "

@@ -15,11 +15,20 @@ from typing import Any
 from afformer.errors import ExportError
 from afformer.spec import Precision
 
-_SIGNS = {
-    Precision.INT8: re.compile(r"int8|imma|i8(?![0-9])|s8(?![0-9])", re.IGNORECASE),
-    Precision.FP16: re.compile(r"half|fp16|f16|h884|h1688|h16816|s1688|s16816|hmma|hgemm", re.IGNORECASE),
+_TENSORS = {
+    Precision.INT8: re.compile(r"(?<!u)int8", re.IGNORECASE),
+    Precision.FP16: re.compile(r"half|fp16", re.IGNORECASE),
 }
-"""How the inspector's data types and the names of kernels tell what they compute in."""
+"""How the inspector names the types of tensors and weights."""
+_KERNELS = {
+    Precision.INT8: re.compile(r"int8|imma|i8(?![0-9])|s8(?![0-9])", re.IGNORECASE),
+    Precision.FP16: re.compile(r"half|fp16|(?<!b)f16|h884|h1688|h16816|hmma|hgemm", re.IGNORECASE),
+}
+"""How the names of kernels tell what they compute in."""
+_ARITHMETIC = re.compile(r"conv(?!ert)|correlation|gemm|mat_?mul|matrix|fprop|[ih]mma", re.IGNORECASE)
+"""Types of layers and names of kernels that multiply and add; Myelin says `correlation` for convolution."""
+_CONVERSION = re.compile(r"quantize|reformat|cast|noop|constant|shuffle", re.IGNORECASE)
+"""Types of layers that move or convert numbers, and compute nothing with them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +86,9 @@ def _convolution_precision(trt: ModuleType, layer: Any, makers: dict[str, Any]) 
 def check_plan(described: str, precision: Precision, name: str) -> int:
     """Counts in what the engine inspector says of a plan the layers of the precision that was asked for.
 
+    A layer counts if it multiplies and adds, and either reads tensors of that precision, with no weights of another, or
+    has a kernel whose name tells it. Bytes that come in as a picture are no INT8, nor are conversions.
+
     Args:
         described: The inspector's JSON for the whole engine, built with detailed profiling verbosity.
         precision: What was asked for. FP32 needs no proof: nothing makes a strongly typed network less precise.
@@ -91,7 +103,7 @@ def check_plan(described: str, precision: Precision, name: str) -> int:
     layers = [layer for layer in json.loads(described)["Layers"] if isinstance(layer, dict)]
     if precision is Precision.FP32:
         return len(layers)
-    found = sum(bool(_SIGNS[precision].search(_computing(layer))) for layer in layers)
+    found = sum(_computes_in(precision, layer) for layer in layers)
     if not found:
         raise ExportError(
             f"{name}: {precision.value} was asked for, but none of the {len(layers)} layers of the engine that "
@@ -100,8 +112,15 @@ def check_plan(described: str, precision: Precision, name: str) -> int:
     return found
 
 
-def _computing(layer: dict[str, Any]) -> str:
-    """What tells a layer's precision: the types of its tensors, and the name of its kernel."""
-    tensors = [*layer.get("Inputs", ()), *layer.get("Outputs", ())]
-    types = [str(tensor.get("Format/Datatype", "")) for tensor in tensors if isinstance(tensor, dict)]
-    return " ".join([*types, str(layer.get("TacticName", ""))])
+def _computes_in(precision: Precision, layer: dict[str, Any]) -> bool:
+    kind, kernel = str(layer.get("LayerType", "")), str(layer.get("TacticName", ""))
+    if _CONVERSION.search(kind) or not _ARITHMETIC.search(f"{kind} {kernel}"):
+        return False
+    if _KERNELS[precision].search(kernel):
+        return True
+    inputs = [tensor for tensor in layer.get("Inputs", ()) if isinstance(tensor, dict)]
+    weights = layer.get("Weights")
+    told = str(weights.get("Type", "")) if isinstance(weights, dict) else ""
+    if told and not _TENSORS[precision].search(told):
+        return False
+    return any(_TENSORS[precision].search(str(tensor.get("Format/Datatype", ""))) for tensor in inputs)

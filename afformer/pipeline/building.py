@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from afformer.engine_file import Library
 from afformer.errors import BackendError, ExportError
 from afformer.nvidia import install_command, load
-from afformer.output import check_writable
 from afformer.pipeline.engine import needs
 from afformer.spec import Precision
 
@@ -25,6 +25,21 @@ ENDINGS = (".engine", ".plan")
 
 
 @dataclasses.dataclass(frozen=True)
+class Calibration:
+    """How INT8 is made of a float32 model.
+
+    Attributes:
+        pictures: Folder of pictures like those that the engine will see.
+        max_drop: Points of agreement with the float model that may be lost; None accepts any.
+        allow_drop: Whether to accept a larger loss.
+    """
+
+    pictures: Path
+    max_drop: float | None = None
+    allow_drop: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Built:
     """What was made.
 
@@ -36,6 +51,11 @@ class Built:
     engine: EngineReport
     quantized: QuantizeReport | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`."""
+        quantized = json.loads(self.quantized.to_json()) if self.quantized else None
+        return {**self.engine.to_json(), "quantized": quantized}
+
 
 def build_engine(
     model: Path,
@@ -43,37 +63,39 @@ def build_engine(
     *,
     precision: Precision | None = None,
     options: EngineOptions | None = None,
-    calibration: Path | None = None,
+    calibration: Calibration | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Built:
     """Builds a TensorRT engine from an ONNX file of this package.
 
     What the engine computes in stands in the ONNX. Where another precision is asked of a float32 model, it is brought
-    to it first: to float16 as the export does, to INT8 by calibration. That INT8 model is kept beside the engine
-    (`MODEL.int8.onnx`) with its ranges and its report, which says what it cost.
+    to it first: to float16 as the export does, to INT8 by calibration. That INT8 model is kept beside the engine, as
+    `OUTPUT.int8.onnx` (`model.engine.int8.onnx`), with its ranges and its report, which says what it cost.
 
     Args:
         model: The ONNX file.
         output: The `.engine` or `.plan` to write; `.json` is added to it for what lies beside.
         precision: Of the engine; None takes the model's own.
         options: How to build it.
-        calibration: Folder of pictures like those that the engine will see; for INT8 of a float32 model only.
+        calibration: How to calibrate, and what may be lost; for INT8 of a float32 model only.
         progress: Told what is being done, how much of it is done, and of how much.
 
     Raises:
         AfformerError: TensorRT, a driver or a GPU is missing, the model cannot be brought to this precision, TensorRT
-            does not take it, the engine came out in another precision, or a file cannot be written.
+            does not take it, INT8 loses more than it may, the engine came out in another precision, or a file cannot
+            be read or written.
     """
     with needs("tensorrt"):
         from afformer.engine import build
-        from afformer.engine.source import read_source
+        from afformer.engine.source import check_source, read_source
     options = options or build.EngineOptions()
     if output.suffix.lower() not in ENDINGS:
         raise ExportError(f"{output}: is the name of no engine; name the file {' or '.join(ENDINGS)}")
-    check_writable(output)
+    build.check_places(output, options)
     source = read_source(model)
     own, wanted = source.spec.precision, precision or source.spec.precision
     _check_wish(model, own, wanted, calibration)
+    check_source(source)
     load(options.library)
     site = _site(options)
     quantized = None
@@ -87,7 +109,7 @@ def build_engine(
     return Built(report, quantized)
 
 
-def _check_wish(model: Path, own: Precision, wanted: Precision, calibration: Path | None) -> None:
+def _check_wish(model: Path, own: Precision, wanted: Precision, calibration: Calibration | None) -> None:
     """Whether a model can be brought to the precision that is wanted."""
     from_float = own is Precision.FP32
     if calibration and not (from_float and wanted is Precision.INT8):
@@ -131,15 +153,20 @@ def _halved(source: Source) -> Source:
 
 
 def _quantized(
-    source: Source, model: Path, output: Path, calibration: Path, progress: Progress
+    source: Source, model: Path, output: Path, calibration: Calibration, progress: Progress
 ) -> tuple[Source, QuantizeReport]:
     from afformer.engine.source import read_source, with_model
     from afformer.pipeline.quantizing import quantize_model
     from afformer.quantize.placement import Target
     from afformer.quantize.quantizer import QuantizeOptions
 
-    small = output.with_suffix(".int8.onnx")
-    # the speed measured for its verdict is this CPU's, which says nothing of the engine
-    options = QuantizeOptions(target=Target.TENSORRT, allow_slower=True)
-    report = quantize_model(model, small, calibration, options=options, progress=progress)
+    # not MODEL.int8.onnx, which is what `quantize` calls its own
+    small = output.with_name(f"{output.name}.int8.onnx")
+    options = QuantizeOptions(
+        target=Target.TENSORRT,
+        max_drop=calibration.max_drop,
+        allow_drop=calibration.allow_drop,
+        allow_slower=True,  # the speed measured for its verdict is this CPU's, which says nothing of the engine
+    )
+    report = quantize_model(model, small, calibration.pictures, options=options, progress=progress)
     return with_model(source, read_source(small).model, Precision.INT8), report

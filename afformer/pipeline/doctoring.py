@@ -6,7 +6,6 @@ is quick. A check that fails is a finding, never an error.
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import enum
 import importlib.metadata
@@ -22,9 +21,18 @@ from afformer import assets
 from afformer.engine_file import Gpu, Library
 from afformer.errors import AfformerError, BackendError
 from afformer.machine import Machine
-from afformer.nvidia import install_command, installed, is_jetson, load
+from afformer.nvidia import (
+    OLDEST_CUDA,
+    install_command,
+    installed,
+    is_jetson,
+    load,
+    load_tensorrt_10,
+    nvidia_smi,
+    tensorrt_10_command,
+)
 
-_SMI_SECONDS = 1.5
+_VERSION_SECONDS = 1.5
 _EXPORT = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
 _INT8 = {
     "amx_int8": "AMX",
@@ -97,12 +105,20 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-class _MissingError(Exception):
-    """A check found nothing."""
+class _CheckError(Exception):
+    """A check went wrong, and the line that helps."""
+
+    state = State.BROKEN
 
     def __init__(self, detail: str, remedy: str = "") -> None:
         super().__init__(detail)
         self.remedy = remedy
+
+
+class _MissingError(_CheckError):
+    """A check found nothing."""
+
+    state = State.MISSING
 
 
 def diagnose() -> Diagnosis:
@@ -121,7 +137,7 @@ def diagnose() -> Diagnosis:
         ("Runs models", "tensorrt, rtx engines", "", lambda: nvidia.engines(Library.TENSORRT_RTX)),
         ("Makes models", "export", 'pip install "afformer[export]"', lambda: _packages(_EXPORT)),
         ("Makes models", "quantize", 'pip install "afformer[quantize]"', lambda: _packages(("onnx",))),
-        ("Makes models", "engine", nvidia.command(Library.TENSORRT), nvidia.builder),
+        ("Makes models", "engine", "", nvidia.builder),
         ("Pictures", "videos", "pip install --force-reinstall opencv-python-headless", _videos),
         ("Pictures", "windows", "pip uninstall opencv-python-headless && pip install opencv-python", _windows),
         ("C++", "compiler", "sudo apt-get install g++", lambda: _tool("c++", "g++", "clang++")),
@@ -134,8 +150,8 @@ def diagnose() -> Diagnosis:
 def _checked(group: str, name: str, remedy: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(group, name, State.READY, check())
-    except _MissingError as error:
-        return Finding(group, name, State.MISSING, str(error), error.remedy or remedy)
+    except _CheckError as error:
+        return Finding(group, name, error.state, str(error), error.remedy or remedy)
     except ModuleNotFoundError as error:
         return Finding(group, name, State.MISSING, f"the Python module '{error.name}' is not installed", remedy)
     except Exception as error:  # whatever a broken installation raises is what there is to tell
@@ -196,7 +212,7 @@ def _tool(*names: str) -> str:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         raise _MissingError(f"no {' or '.join(names)}")
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_SMI_SECONDS, check=True)
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=True)
     return said.stdout.splitlines()[0]
 
 
@@ -207,6 +223,19 @@ class _Nvidia:
         self._gpu: Gpu | None = None
         self._cuda: tuple[int, int] | None = None
         self._failure = ""
+        self._seen = ""
+        """What is there, whether or not CUDA can be called from Python."""
+        self._trouble: BackendError | None = None
+        self._look()
+        if self._gpu:
+            self._seen = str(self._gpu)
+            return
+        try:
+            self._seen = "an NVIDIA Jetson" if is_jetson() else nvidia_smi()
+        except BackendError as error:  # told by `driver`
+            self._trouble = error
+
+    def _look(self) -> None:
         try:
             from afformer.runtime import cuda
 
@@ -217,18 +246,16 @@ class _Nvidia:
         except Exception as error:  # told by `driver`
             self._failure = " ".join(str(error).split())
 
-    def command(self, library: Library) -> str:
-        """The line that installs a library for this driver."""
-        return install_command(library, self._cuda[0] if self._cuda else None)
-
     def driver(self) -> str:
         """The GPU and the driver."""
+        if self._trouble:
+            raise self._trouble
+        self._need_driver()
         if self._gpu and self._cuda:
             return f"{self._gpu}, driver for CUDA {self._cuda[0]}.{self._cuda[1]}"
-        seen = "an NVIDIA Jetson" if is_jetson() else _nvidia_smi()
-        if not seen:
+        if not self._seen:
             raise _MissingError("none, or no driver for it")
-        raise _MissingError(f"{seen}, but {self._failure}", self.command(Library.TENSORRT))
+        raise _MissingError(f"{self._seen}, but {self._failure}", self._command(Library.TENSORRT))
 
     def onnxruntime_cuda(self) -> str:
         """ONNX Runtime's CUDA provider, on the bundled model."""
@@ -236,55 +263,75 @@ class _Nvidia:
 
         self._need_gpu()
         _need_provider("CUDAExecutionProvider")
-        with open_backend(assets.MODEL, "onnxruntime", device="cuda") as backend:
-            return backend.description
+        try:
+            with open_backend(assets.MODEL, "onnxruntime", device="cuda") as backend:
+                return backend.description
+        except BackendError as error:
+            from afformer.runtime.providers import GPU_COMMAND
+
+            raise _CheckError(str(error), GPU_COMMAND) from error
 
     def onnxruntime_tensorrt(self) -> str:
         """ONNX Runtime's TensorRT provider; to open a model would take minutes."""
         self._need_gpu()
-        _need_provider("TensorrtExecutionProvider")
+        ort = _need_provider("TensorrtExecutionProvider")
         if sys.platform == "linux":
-            ctypes.CDLL("libnvinfer.so.10")
+            try:
+                load_tensorrt_10()
+            except OSError as error:
+                raise _MissingError(str(error), tensorrt_10_command(str(getattr(ort, "cuda_version", "")))) from error
         return "TensorRT 10 found"
 
     def engines(self, library: Library) -> str:
         """What runs engines."""
         self._need_gpu()
+        self._need_driver()
+        if not self._gpu:
+            raise _MissingError(f"{self._failure}; there is {self._seen}", self._command(library))
         if not installed(library):
-            raise _MissingError(f"{library.title} is not installed", self.command(library))
+            raise _MissingError(f"{library.title} is not installed", self._command(library))
         return f"{library.title} {load(library).__version__}"
 
     def builder(self) -> str:
         """What builds engines."""
-        _packages(("onnx",))
-        library = Library.TENSORRT if self._gpu else Library.TENSORRT_RTX
-        if installed(library):
-            return f"{library.title} {load(library).__version__}"
-        without = "" if self._gpu else "; without a GPU only --rtx builds"
-        raise _MissingError(f"{library.title} is not installed{without}", self.command(library))
+        library = Library.TENSORRT if self._seen else Library.TENSORRT_RTX
+        if library is Library.TENSORRT:
+            self._need_driver()
+        try:
+            _packages(("onnx",))
+        except ModuleNotFoundError as error:
+            raise _MissingError("the Python module 'onnx' is not installed", self._command(library)) from error
+        if not installed(library):
+            without = "" if self._seen else "; without a GPU only --rtx builds"
+            raise _MissingError(f"{library.title} is not installed{without}", self._command(library))
+        if self._seen and not self._gpu:
+            raise _MissingError(f"{self._failure}; there is {self._seen}", self._command(library))
+        return f"{library.title} {load(library).__version__}"
+
+    def _command(self, library: Library) -> str:
+        """The line that installs a library for this driver."""
+        return install_command(library, self._cuda[0] if self._cuda else None)
 
     def _need_gpu(self) -> None:
-        if self._gpu is None:
+        if not self._seen:
             raise _MissingError("needs an NVIDIA GPU")
 
+    def _need_driver(self) -> None:
+        if self._cuda and self._cuda[0] < OLDEST_CUDA:
+            known = ".".join(map(str, self._cuda))
+            raise _CheckError(
+                f"the driver knows CUDA {known}, but engines need one for CUDA {OLDEST_CUDA} or later; install a later "
+                "driver"
+            )
 
-def _need_provider(name: str) -> None:
+
+def _need_provider(name: str) -> Any:
+    """ONNX Runtime, if it has a provider."""
     ort = importlib.import_module("onnxruntime")
     if name not in ort.get_available_providers():
+        from afformer.runtime.providers import INSTEAD_COMMAND
+
         raise _MissingError(
-            f"this ONNX Runtime has no {name.removesuffix('ExecutionProvider')} provider",
-            "pip uninstall onnxruntime && pip install onnxruntime-gpu",
+            f"this ONNX Runtime has no {name.removesuffix('ExecutionProvider')} provider", INSTEAD_COMMAND
         )
-
-
-def _nvidia_smi() -> str:
-    """What NVIDIA's tool says of the GPU; empty if the tool is not there."""
-    path = shutil.which("nvidia-smi")
-    if path is None:
-        return ""
-    query = [path, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    said = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
-    first = (said.stdout.strip() or said.stderr.strip() or "it says nothing").splitlines()[0]
-    if said.returncode:
-        raise BackendError(f"nvidia-smi fails: {first}")
-    return first
+    return ort

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import shutil
 import uuid
 from pathlib import Path
@@ -10,8 +11,9 @@ from string import Template
 from typing import Any
 
 import afformer
-from afformer.engine_file import EngineFile, json_path
-from afformer.errors import AfformerError, OutputError
+from afformer.digest import sha256
+from afformer.engine_file import EngineFile, Library, json_path
+from afformer.errors import AfformerError, BackendError, OutputError
 from afformer.output import make_folder
 from afformer.pipeline.engine import ANY_ENGINE
 from afformer.runtime.registry import backend_name
@@ -54,12 +56,12 @@ def package_model(model: Path, folder: Path) -> Package:
     kind = backend_name(model)
     if kind not in ("onnxruntime", "tensorrt"):
         raise AfformerError(f"{model}: is no model that a device runs; export it with `afformer-cli export`")
-    engine = EngineFile.beside(model) if kind == "tensorrt" else None
+    engine = _engine(model) if kind == "tensorrt" else None
     spec = engine.spec if engine else _spec_of(model)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder}: is not empty; name a new folder")
+    _require_free(folder)
     make_folder(folder.parent)
-    draft = folder.with_name(f".{uuid.uuid4().hex}")  # under another name, so that nobody finds half a package
+    # under another name, so that nobody finds half a package
+    draft = folder.absolute().with_name(f".{uuid.uuid4().hex}")
     try:
         draft.mkdir()
         _fill(draft, model, spec, engine)
@@ -81,9 +83,35 @@ def cpp_sources() -> Path:
     return inside if inside.is_dir() else beside
 
 
+def _require_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is no folder; name a new one")
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputError(f"{folder}: is not empty; name a new folder")
+    if folder.resolve() == Path.cwd():
+        raise OutputError(f"{folder}: is the current folder, which cannot be replaced; name a new one")
+
+
 def _spec_of(model: Path) -> ModelSpec:
     with ANY_ENGINE.open(model) as backend:
         return backend.spec
+
+
+def _engine(plan: Path) -> EngineFile:
+    """What lies beside a plan, if the plan is whole and the C++ runtime can run it."""
+    if not plan.is_file():
+        raise BackendError(f"{plan}: no such engine file")
+    engine = EngineFile.beside(plan)
+    if sha256(plan) != engine.plan_sha256:
+        raise BackendError(
+            f"{plan}: is not the engine that {json_path(plan).name} describes, or not all of it; copy both again"
+        )
+    if engine.library is not Library.TENSORRT:
+        raise BackendError(
+            f"{plan}: is an engine of {engine.library.title}, which the C++ runtime does not run; package its .onnx "
+            "or an engine of TensorRT"
+        )
+    return engine
 
 
 def _fill(draft: Path, model: Path, spec: ModelSpec, engine: EngineFile | None) -> None:
@@ -91,9 +119,17 @@ def _fill(draft: Path, model: Path, spec: ModelSpec, engine: EngineFile | None) 
     if engine:
         shutil.copyfile(json_path(model), json_path(draft / model.name))
     shutil.copytree(cpp_sources(), draft / "cpp", ignore=shutil.ignore_patterns(*_NOT_NEEDED))
+    shutil.copyfile(_license(), draft / "cpp" / "LICENSE")
     (draft / "spec.json").write_text(spec.to_json() + "\n", encoding="utf-8")
     (draft / "labels.txt").write_text(_labels(spec), encoding="utf-8")
     (draft / "README.md").write_text(_readme(model.name, spec, engine), encoding="utf-8")
+
+
+def _license() -> Path:
+    """The text of this package's licence: among the metadata of the installed package, or in a checkout."""
+    root = Path(afformer.__file__).parents[1]
+    installed = sorted(root.glob("afformer-*.dist-info/licenses/LICENSE"))
+    return installed[0] if installed else root / "LICENSE"
 
 
 def _labels(spec: ModelSpec) -> str:
@@ -111,12 +147,13 @@ def _readme(model: str, spec: ModelSpec, engine: EngineFile | None) -> str:
             f"of any size are resized to {height}x{width} (height x width); the class map has the picture's own size."
         ),
         model=model,
-        source=engine.source if engine else "",
+        typed=shlex.quote(model),
+        command=engine.command(model) if engine else "",
         runs_on=_runs_on(engine) if engine else "",
     )
 
 
 def _runs_on(engine: EngineFile) -> str:
     versions = " or later" if engine.version_compatible else ""
-    gpu = f"{engine.gpu}{' and later ones' if engine.hardware_compatible else ''}" if engine.gpu else "any RTX GPU"
-    return f"{engine.library.title} {engine.version}{versions} on {gpu}"
+    gpus = " and other GPUs from Ampere on" if engine.hardware_compatible else ""
+    return f"{engine.library.title} {engine.version}{versions} on {engine.gpu}{gpus}"

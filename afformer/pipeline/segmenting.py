@@ -186,7 +186,7 @@ def _sinks(wanted: Wanted, source: Source, renderer: Renderer, folder: Path | No
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
         paced = _moves(source) and (source.live or source.fps is None)
-        fps = source.fps or wanted.fps or DEFAULT_FPS
+        fps = next(rate for rate in (source.fps, wanted.fps, DEFAULT_FPS) if rate is not None)
         sinks.append(VideoSink(path, renderer, fps, paced=paced, legend=wanted.legend))
     if wanted.json_lines:
         sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))

@@ -18,6 +18,7 @@ from cuda.bindings import runtime as cudart
 
 from afformer.engine_file import Gpu
 from afformer.errors import BackendError
+from afformer.nvidia import OLDEST_CUDA
 from afformer.runtime.backend import Array
 
 
@@ -148,6 +149,11 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 def _explained(code: Any) -> str:
     error = cudart.cudaError_t
     if code == error.cudaErrorInsufficientDriver and (driver := driver_version()):
+        if driver[0] < OLDEST_CUDA:
+            return (
+                f"the NVIDIA driver knows CUDA {driver[0]}.{driver[1]}, but engines need one for CUDA {OLDEST_CUDA} or "
+                "later; install a later driver"
+            )
         return (
             f"the NVIDIA driver knows CUDA {driver[0]}.{driver[1]}, but cuda-bindings is for a later one; run "
             f'`pip install "cuda-bindings<{driver[0] + 1}"`, or install a later driver'

@@ -21,7 +21,7 @@ import cv2
 from afformer.errors import ImageError
 from afformer.images import quiet_opencv
 from afformer.runtime.sources import Frame, Source
-from afformer.runtime.video import PLAUSIBLE_FPS, BGRImage, Capture, PicturePool, read_picture
+from afformer.runtime.video import BGRImage, Capture, PicturePool, rate_of, read_picture
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class LiveSource(Source):
         what: What to call it in messages: the URL, or `camera 0`.
         name: What outputs are named after.
         retry: When to try again.
+        clocked: Whether it has a frame rate of its own; pictures over HTTP may come without one.
         clock: Seconds; for simulations.
         pause: Waits for so many seconds, or until `stop`; for simulations.
 
@@ -89,6 +90,7 @@ class LiveSource(Source):
         name: str = "live",
         *,
         retry: Retry = Retry(),
+        clocked: bool = True,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -108,8 +110,7 @@ class LiveSource(Source):
         self._ended = False
         self._start_s: float | None = None
         self._capture: Capture | None = connect()
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if 0 < rate <= PLAUSIBLE_FPS else None
+        self.fps = rate_of(self._capture, clocked=clocked)
         self._thread = threading.Thread(target=self._grab, name=f"grabber of {what}", daemon=True)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -245,7 +246,7 @@ def open_stream(url: str, retry: Retry = Retry()) -> LiveSource:
             capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
         return _opened(capture, f"{what}: cannot be reached, or is no video stream; check the address and the network")
 
-    return LiveSource(connect, what, "stream", retry=retry)
+    return LiveSource(connect, what, "stream", retry=retry, clocked=not url.lower().startswith("http"))
 
 
 def _opened(capture: cv2.VideoCapture, problem: str) -> Capture:

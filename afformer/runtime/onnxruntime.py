@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from afformer.errors import BackendError
+from afformer.nvidia import load_tensorrt_10
+from afformer.output import make_folder
 from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
-from afformer.runtime.providers import CPU, Providers, providers_of, tensorrt_providers
-from afformer.spec import METADATA_KEY, ModelSpec
+from afformer.runtime.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
+from afformer.spec import METADATA_KEY, ModelSpec, Precision
 
 _SILENT = 4
 _NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"
@@ -26,7 +31,8 @@ class OnnxRuntimeBackend(Backend):
         threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
 
     Raises:
-        BackendError: The file is missing or no ONNX model, differs from its spec, or the device is not there.
+        BackendError: The file is missing or no ONNX model, differs from its spec, the device is not there, or an INT8
+            model shall run on CUDA, whose kernels would compute in float.
         SpecError: The model has no spec, or one that cannot be read.
     """
 
@@ -48,7 +54,14 @@ class OnnxRuntimeBackend(Backend):
 
     def _providers(self, path: Path, device: Device) -> Providers:
         """What runs the model; checked to be there."""
-        return _available(providers_of(device))
+        providers = _available(providers_of(device))
+        if device is Device.CUDA and _spec_of(path).precision is Precision.INT8:
+            raise BackendError(
+                f"{path}: is INT8, which ONNX Runtime's CUDA kernels do not compute in; build an engine of INT8 for "
+                "TensorRT (`afformer-cli engine MODEL --precision int8`), take --backend onnxruntime-tensorrt, or "
+                "choose the device cpu"
+            )
+        return providers
 
     def _run(self, image: Array) -> Array:
         assert self._session is not None, "run() refuses closed backends"
@@ -92,9 +105,8 @@ class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
     def _providers(self, path: Path, device: Device) -> Providers:
         if device is not Device.CUDA:
             raise BackendError(f"TensorRT runs on NVIDIA GPUs, not on the {device.value}; choose the device cuda")
-        on_cpu = providers_of(Device.CPU)
-        spec = _read_spec(_open(path, on_cpu, 1, optimized=False), path)
-        return _available(tensorrt_providers(path, spec.precision, ort.__version__))
+        cuda = str(getattr(ort, "cuda_version", ""))
+        return _available(tensorrt_providers(path, _spec_of(path).precision, ort.__version__, cuda))
 
 
 def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
@@ -106,8 +118,29 @@ def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
 
 def _available(providers: Providers) -> Providers:
     if providers.first not in ort.get_available_providers():
-        raise BackendError(f"{providers.title} is not available in this ONNX Runtime; {providers.remedy}")
+        raise BackendError(f"{providers.title} is not available in this ONNX Runtime; {providers.absent}")
     return providers
+
+
+def _spec_of(path: Path) -> ModelSpec:
+    """What a model says of itself, before it is known where it shall run."""
+    return _read_spec(_open(path, providers_of(Device.CPU), 1, optimized=False), path)
+
+
+def _preload(providers: Providers) -> str:
+    """Loads NVIDIA's libraries of pip's packages, where ONNX Runtime would not look; gives what was not found."""
+    missing = []
+    preload = getattr(ort, "preload_dlls", None)  # since 1.21
+    if preload:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            preload()
+        missing += [line for line in said.getvalue().splitlines() if line.startswith("Failed")]
+    if providers.first == TENSORRT and sys.platform == "linux":
+        try:
+            load_tensorrt_10()
+        except OSError as error:
+            missing.append(str(error))
+    return f" ({missing[0]})" if missing else ""
 
 
 def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = True) -> ort.InferenceSession:
@@ -122,14 +155,18 @@ def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = T
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if not optimized:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    missing = ""
     if providers.first != CPU:
         options.add_session_config_entry(_NOTHING_ON_CPU, "1")
+        missing = _preload(providers)
+    if providers.cache:
+        make_folder(providers.cache)
     try:
         session = _session(path, options, providers)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
-        raise _refusal(path, providers, error) from error
+        raise _refusal(path, providers, error, missing) from error
     if session.get_providers()[0] != providers.first:
-        raise BackendError(f"ONNX Runtime could not start {providers.title}; {providers.remedy}")
+        raise BackendError(f"ONNX Runtime could not start {providers.title}{missing}; {providers.remedy}")
     return session
 
 
@@ -138,7 +175,7 @@ def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> o
     return ort.InferenceSession(str(path), options, providers=list(providers.chosen), enable_fallback=0)
 
 
-def _refusal(path: Path, providers: Providers, error: Exception) -> BackendError:
+def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -> BackendError:
     """Why a model was not opened."""
     if providers.first == CPU:
         return BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}")
@@ -150,7 +187,7 @@ def _refusal(path: Path, providers: Providers, error: Exception) -> BackendError
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
     if _session(path, options, providers).get_providers()[0] != providers.first:
-        return BackendError(f"ONNX Runtime could not start {providers.title}; {providers.remedy}")
+        return BackendError(f"ONNX Runtime could not start {providers.title}{missing}; {providers.remedy}")
     return BackendError(
         f"{path}: ONNX Runtime has no kernels for some of its operators on {providers.title} and would run them on "
         "the cpu; take the float model (INT8 of the targets x86, arm and generic is for CPUs), or choose the device cpu"

@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 from afformer.digest import sha256
-from afformer.output import make_folder
+from afformer.nvidia import tensorrt_10_command
 from afformer.runtime.backend import Device
 from afformer.spec import Precision
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
-_GPU_PACKAGE = "install the pip package onnxruntime-gpu in place of onnxruntime, with the CUDA and cuDNN it asks for"
+GPU_COMMAND = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
+"""Installs ONNX Runtime for NVIDIA GPUs with the CUDA and cuDNN that it wants."""
+INSTEAD_COMMAND = f"pip uninstall -y onnxruntime && {GPU_COMMAND}"
+"""The same in place of the package for CPUs; with both installed, either may be the one that is imported."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +28,16 @@ class Providers:
         title: For people, such as `cuda`.
         chosen: Names and options, the one that must start first. The CPU's is not among those of a GPU: what has no
             kernel there is an error.
-        remedy: What to do where the first is not there or does not start.
+        absent: What to do where this ONNX Runtime does not have the first.
+        remedy: What to do where it does not start.
+        cache: Folder that it keeps engines in; made before the session.
     """
 
     title: str
     chosen: tuple[tuple[str, dict[str, str]], ...]
+    absent: str
     remedy: str
+    cache: Path | None = None
 
     @property
     def first(self) -> str:
@@ -41,23 +48,26 @@ class Providers:
 def providers_of(device: Device) -> Providers:
     """The provider of a device."""
     if device is Device.CPU:
-        return Providers("cpu", ((CPU, {}),), "reinstall the pip package onnxruntime")
-    return Providers("cuda", (_cuda(),), f"{_GPU_PACKAGE}, or choose the device cpu")
+        again = "run `pip install --force-reinstall onnxruntime`"
+        return Providers("cpu", ((CPU, {}),), again, again)
+    return Providers(
+        "cuda",
+        (_cuda(),),
+        absent=f"run `{INSTEAD_COMMAND}`, or choose the device cpu",
+        remedy=f"run `{GPU_COMMAND}` for the CUDA and cuDNN that it wants, or choose the device cpu",
+    )
 
 
-def tensorrt_providers(path: Path, precision: Precision, version: str) -> Providers:
+def tensorrt_providers(path: Path, precision: Precision, version: str, cuda: str) -> Providers:
     """TensorRT for all it takes, CUDA for the rest; built engines are kept in `cache_folder`.
 
     Args:
         path: The model.
         precision: The model's; the provider wants to be told.
         version: ONNX Runtime's; its engines are its own.
-
-    Raises:
-        OutputError: The cache cannot be made.
+        cuda: CUDA version that it was built for; may be empty.
     """
     folder = cache_folder(path, version)
-    make_folder(folder)
     options = {
         "trt_fp16_enable": str(int(precision is Precision.FP16)),
         "trt_int8_enable": str(int(precision is Precision.INT8)),
@@ -66,11 +76,16 @@ def tensorrt_providers(path: Path, precision: Precision, version: str) -> Provid
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": str(folder),
     }
-    remedy = (
-        f"{_GPU_PACKAGE}, and the TensorRT 10 it asks for (x86-64 only); or build an engine with `afformer-cli "
-        f"engine`, or take --backend onnxruntime. If it ran before: its cache is {folder} and may be deleted"
+    libraries = tensorrt_10_command(cuda)
+    otherwise = "or build an engine with `afformer-cli engine`, or take --backend onnxruntime"
+    return Providers(
+        "cuda through TensorRT",
+        ((TENSORRT, options), _cuda()),
+        absent=f"run `{INSTEAD_COMMAND} && {libraries}` (x86-64 only), {otherwise}",
+        remedy=f"run `{GPU_COMMAND} && {libraries}` for what it wants, {otherwise}. If it ran before: its cache is "
+        f"{folder} and may be deleted",
+        cache=folder,
     )
-    return Providers("cuda through TensorRT", ((TENSORRT, options), _cuda()), remedy)
 
 
 def cache_folder(path: Path, version: str) -> Path:

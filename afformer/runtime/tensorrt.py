@@ -104,7 +104,7 @@ def check_fit(file: EngineFile, path: Path, version: str, gpu: Gpu) -> None:
     Raises:
         BackendError: It was built by another version or for another GPU.
     """
-    remedy = f"build it again on this machine (`afformer-cli engine {file.source} -o {path.name}`)"
+    remedy = f"build it again on this machine (`{file.command(path.name)}`)"
     title, wanted, got = file.library.title, version_numbers(file.version), version_numbers(version)
     common = min(len(wanted), len(got))
     newer = got[:common] > wanted[:common]

@@ -77,10 +77,8 @@ class VideoFile(Source):
         self.name = name or Path(path).stem
         self.paths = (path,) if isinstance(path, Path) else ()
         self._opened: cv2.VideoCapture | None = self._open()
-        keys = cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FOURCC
-        rate, count, codec = (self._opened.get(key) for key in keys)
-        self._bare = codec in _BARE and rate == _BARE_FPS and count < 0
-        self.fps = rate if 0 < rate <= PLAUSIBLE_FPS and not self._bare else None
+        self._bare, self.fps = is_bare(self._opened), rate_of(self._opened)
+        count = self._opened.get(cv2.CAP_PROP_FRAME_COUNT)
         counted = self._what != "stdin" and Path(self._what).suffix.lower() in _COUNTED
         self.length = int(count) if counted and count > 0 else None
         self._pool = PicturePool()
@@ -300,6 +298,25 @@ class Pace:
         missing = min(max(0, missing), longest)
         self._written += missing + 1
         return missing
+
+
+def is_bare(capture: Capture) -> bool:
+    """Whether this is pictures one after the other, which have neither a rate nor time stamps; FFmpeg invents them."""
+    keys = cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FOURCC
+    rate, count, codec = (capture.get(key) for key in keys)
+    return codec in _BARE and rate == _BARE_FPS and count < 0
+
+
+def rate_of(capture: Capture, *, clocked: bool = False) -> float | None:
+    """Frames a second; None if nobody knows.
+
+    Args:
+        capture: The video, stream or camera.
+        clocked: Whether it has a rate of its own even where it looks like bare pictures: cameras, and Motion JPEG over
+            RTSP.
+    """
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 0 < rate <= PLAUSIBLE_FPS and (clocked or not is_bare(capture)) else None
 
 
 def read_picture(capture: Capture, buffer: BGRImage | None) -> BGRImage | None:

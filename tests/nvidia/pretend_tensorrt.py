@@ -281,14 +281,14 @@ class EngineInspector:
         network = INetworkDefinition()
         network._fill(self._content)
         layers = [network.get_layer(index) for index in range(network.num_layers)]
-        names = {DataType.HALF: "Half", DataType.FLOAT: "Float"}
+        dequantized = {layer.get_output(0).name for layer in layers if layer.type is LayerType.DEQUANTIZE}
         described = []
         for layer in layers:
-            kind = names.get(layer.get_output(0).dtype, "Float")
-            if layer.type is LayerType.QUANTIZE:
-                kind = "Int8"
-            kind = "Float" if self._float_engine else kind
-            described.append({"Outputs": [{"Name": layer.get_output(0).name, "Format/Datatype": kind}]})
+            kind = {DataType.HALF: "Half"}.get(layer.get_output(0).dtype, "Float")
+            if layer.type is LayerType.CONVOLUTION and layer.get_input(0).name in dequantized:
+                kind = "Int8"  # fused with the quantization around it
+            reads = [{"Format/Datatype": "Float" if self._float_engine else kind}]
+            described.append({"LayerType": layer.type.name.title(), "Inputs": reads, "Outputs": []})
         return json.dumps({"Layers": [*described, "a layer without details"], "I/O Tensors": []})
 
 

@@ -6,7 +6,17 @@ import pytest
 
 from afformer.engine_file import Library
 from afformer.errors import BackendError
-from afformer.nvidia import installed
+from afformer.nvidia import installed, nvidia_smi
+
+
+def require_driver() -> None:
+    """Skips the test unless a GPU is here; ONNX Runtime needs none of NVIDIA's Python packages."""
+    try:
+        seen = nvidia_smi()
+    except BackendError as error:
+        pytest.skip(str(error))
+    if not seen:
+        pytest.skip("there is no nvidia-smi, and so no NVIDIA GPU")
 
 
 def require_gpu() -> None:

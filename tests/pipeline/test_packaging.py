@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from afformer import Segmenter, assets
 from afformer.cli import main
+from afformer.digest import sha256
 from afformer.engine_file import EngineFile, Gpu, Library, json_path
 from afformer.images import read_image, write_image
 from afformer.runtime import open_backend
@@ -35,9 +39,8 @@ def engine(tmp_path: Path, spec: ModelSpec) -> Path:
     """A plan is not looked into, so any bytes will do."""
     plan = tmp_path / "street.engine"
     plan.write_bytes(b"plan")
-    beside = EngineFile(
-        spec, "0" * 64, Library.TENSORRT, "10.3.0", "12.6", Gpu("Orin", (8, 7)), "street.onnx", "1" * 64
-    )
+    digest, gpu = sha256(plan), Gpu("Orin", (8, 7))
+    beside = EngineFile(spec, digest, Library.TENSORRT, "10.3.0", "12.6", gpu, "street.onnx", "1" * 64)
     json_path(plan).write_text(beside.to_json())
     return plan
 
@@ -63,6 +66,7 @@ def test_the_folder_holds_the_model_and_all_that_belongs_to_it(tmp_path: Path, s
         *zip(spec.classes, spec.palette, strict=True)
     ]
     assert (tmp_path / "device/cpp/include/afformer/afformer.hpp").is_file()
+    assert "Apache License" in (tmp_path / "device/cpp/LICENSE").read_text()
     assert not (tmp_path / "device/cpp/tests").exists()
 
 
@@ -74,7 +78,7 @@ def test_an_engine_is_packed_with_its_json_and_the_lines_for_tensorrt(tmp_path: 
     readme = (tmp_path / "device/README.md").read_text()
     assert "AFFORMER_WITH_TENSORRT=ON" in readme
     assert "TensorRT 10.3.0 on Orin" in readme
-    assert "afformer-cli engine street.onnx -o street.engine" in readme
+    assert "afformer-cli engine street.onnx -o street.engine --precision fp16" in readme
 
 
 @pytest.mark.skipif(
@@ -129,7 +133,7 @@ def _foreign(folder: Path) -> Path:
         (lambda folder: assets.CHECKPOINT, "afformer-cli export"),
         (_foreign, "afformer_spec"),
         (lambda folder: folder / "gone.onnx", "no such model file"),
-        (lambda folder: folder / "gone.engine", "gone.engine.json"),
+        (lambda folder: folder / "gone.engine", "gone.engine: no such engine file"),
     ],
     ids=["checkpoint", "foreign model", "no model", "no engine"],
 )
@@ -152,10 +156,77 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_missing_engine_beside_its_json_leaves_no_draft(tmp_path: Path, engine: Path) -> None:
+def test_a_file_or_the_current_folder_cannot_become_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert "is no folder" in package(assets.MODEL, tmp_path / "file").stderr
+    assert "is the current folder" in package(assets.MODEL, Path()).stderr
+
+
+def test_a_folder_named_from_the_one_above_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "device").mkdir()
+
+    assert package(assets.MODEL, Path("device")).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["device"]
+
+
+def _without_plan(engine: Path) -> None:
     engine.unlink()
+
+
+def _cut(engine: Path) -> None:
+    engine.write_bytes(engine.read_bytes()[:2])
+
+
+def _of_rtx(engine: Path) -> None:
+    beside = dataclasses.replace(EngineFile.beside(engine), library=Library.TENSORRT_RTX, gpu=None)
+    json_path(engine).write_text(beside.to_json())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_without_plan, "street.engine: no such engine file"),
+        (_cut, "is not the engine that street.engine.json describes, or not all of it"),
+        (_of_rtx, "an engine of TensorRT-RTX, which the C++ runtime does not run"),
+    ],
+)
+def test_an_engine_that_could_not_run_is_refused(
+    tmp_path: Path, engine: Path, spoil: Callable[[Path], None], words: str
+) -> None:
+    spoil(engine)
+    before = sorted(tmp_path.iterdir())
 
     result = package(engine, tmp_path / "device")
 
     assert result.exit_code == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["street.engine.json"]
+    assert words in result.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_names_with_spaces_are_quoted_in_the_lines_to_type(tmp_path: Path) -> None:
+    model = tmp_path / "my street.onnx"
+    shutil.copyfile(assets.MODEL, model)
+
+    assert package(model, tmp_path / "device").exit_code == 0
+
+    assert "afformer-image 'my street.onnx' PICTURE.jpg" in (tmp_path / "device/README.md").read_text()
+
+
+def test_the_wheel_brings_the_cpp_runtime_without_its_tests(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    built = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+
+    packed = {name.removeprefix("afformer/") for name in names if name.startswith("afformer/cpp/")}
+    sources = {path.relative_to(root).as_posix() for path in (root / "cpp").rglob("*") if path.is_file()}
+    assert packed == {name for name in sources if not name.startswith("cpp/tests/")}
+    assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -122,6 +122,9 @@ def test_a_driver_that_is_older_than_the_bindings_is_told_which_ones_it_can_use(
     machine.fails["cudaGetDeviceCount"] = Code.cudaErrorInsufficientDriver
     with pytest.raises(BackendError, match=r'driver knows CUDA 12\.6.*`pip install "cuda-bindings<13"`'):
         cuda.gpu()
+    machine.driver = (11, 8)
+    with pytest.raises(BackendError, match=r"knows CUDA 11\.8, but engines need one for CUDA 12 or later; install a"):
+        cuda.gpu()
 
 
 def test_the_real_bindings_have_every_name_that_is_used() -> None:

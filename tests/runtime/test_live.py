@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -210,6 +211,21 @@ def test_a_real_http_stream_is_read_and_reached_again_when_it_breaks(said: list[
                 break
         assert source.captured > 60
     assert said[-1] == f"{url}: is back"
+
+
+def test_a_stream_of_bare_pictures_has_no_rate_whatever_ffmpeg_invents() -> None:
+    with mjpeg_server(frames_per_connection=100_000) as url, open_stream(url) as source:
+        assert source.fps is None
+
+
+def test_a_camera_that_sends_motion_jpeg_keeps_its_rate() -> None:
+    class Webcam(FakeCamera):
+        def get(self, prop: int, /) -> float:
+            known = {cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"MJPG"), cv2.CAP_PROP_FRAME_COUNT: -1}
+            return known.get(prop, super().get(prop))
+
+    with live(Webcam(fps=25)) as source:
+        assert source.fps == 25
 
 
 def test_a_real_rtsp_stream_gives_the_pictures_that_were_sent() -> None:

@@ -17,7 +17,7 @@ from afformer.runtime.providers import cache_folder
 from afformer.runtime.registry import open_backend
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec, Precision
-from tests.nvidia.real import require_gpu
+from tests.nvidia.real import require_driver
 from tests.runtime.tiny_models import SPEC, variants, without_metadata, write_tiny_onnx
 
 
@@ -79,12 +79,46 @@ def test_cuda_that_is_installed_but_does_not_start_is_an_error(
 
     def without_cuda(path: str, options: ort.SessionOptions, **settings: Any) -> ort.InferenceSession:
         # What ONNX Runtime does when CUDA's libraries are missing: it goes on without the provider.
-        return session(path, options, **{**settings, "providers": ["AzureExecutionProvider"]})
+        on_cpu = settings["providers"][0][0] == "CPUExecutionProvider"
+        return session(path, options, **(settings if on_cpu else {**settings, "providers": ["AzureExecutionProvider"]}))
 
     monkeypatch.setattr(ort, "InferenceSession", without_cuda)
-    with pytest.raises(BackendError, match=r"could not start cuda.*onnxruntime-gpu"):
+    monkeypatch.setattr(ort, "preload_dlls", lambda: print("Failed to load libcudnn.so.9: no such file\nPlease follow"))
+    with pytest.raises(BackendError) as caught:
         OnnxRuntimeBackend(path, device=Device.CUDA)
+    assert str(caught.value) == (
+        "ONNX Runtime could not start cuda (Failed to load libcudnn.so.9: no such file); run "
+        '`pip install "onnxruntime-gpu[cuda,cudnn]"` for the CUDA and cuDNN that it wants, or choose the device cpu'
+    )
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+@pytest.mark.parametrize("there", [True, False])
+def test_cuda_of_pip_packages_is_loaded_before_the_model_is_opened_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    path, seen = write_tiny_onnx(tmp_path / "tiny.onnx"), Recorder(monkeypatch)
+    if there:
+        monkeypatch.setattr(ort, "preload_dlls", lambda: seen.settings.append({"preloaded": True}), raising=False)
+    else:
+        monkeypatch.delattr(ort, "preload_dlls", raising=False)  # before 1.21
+    OnnxRuntimeBackend(path, device=Device.CUDA).close()
+    assert [next(iter(settings)) for settings in seen.settings] == ["providers", *["preloaded"] * there, "providers"]
+    seen.settings.clear()
+    OnnxRuntimeBackend(path).close()
+    assert [next(iter(settings)) for settings in seen.settings] == ["providers"]
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+def test_int8_on_cuda_is_refused_with_the_ways_to_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tiny_onnx(tmp_path / "tiny.onnx", SPEC, dataclasses.replace(SPEC, precision=Precision.INT8))
+    Recorder(monkeypatch)
+    with pytest.raises(BackendError, match=r"tiny\.onnx: is INT8, .*--precision int8.*onnxruntime-tensorrt") as caught:
+        OnnxRuntimeBackend(path, device=Device.CUDA)
+    assert "\n" not in str(caught.value)
+    with OnnxRuntimeBackend(path) as backend:
+        assert backend.spec.precision is Precision.INT8
 
 
 class Recorder:
@@ -112,8 +146,8 @@ def test_cuda_computes_float32_as_such_and_leaves_nothing_to_the_cpu(
     path, seen = write_tiny_onnx(tmp_path / "tiny.onnx"), Recorder(monkeypatch)
     with OnnxRuntimeBackend(path, device=Device.CUDA) as backend:
         assert "cuda" in backend.description
-    assert seen.settings == [{"providers": [("CUDAExecutionProvider", {"use_tf32": "0"})], "enable_fallback": 0}]
-    assert seen.options[0].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+    assert seen.settings[1:] == [{"providers": [("CUDAExecutionProvider", {"use_tf32": "0"})], "enable_fallback": 0}]
+    assert seen.options[1].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
 
 
 @pytest.mark.usefixtures("with_gpu_package")
@@ -159,14 +193,33 @@ def test_operators_without_a_kernel_on_the_gpu_are_an_error_and_never_run_on_the
     assert "\n" not in str(caught.value)
 
 
-def test_the_tensorrt_provider_that_is_not_there_names_the_ways_to_go_on(tmp_path: Path) -> None:
-    if "TensorrtExecutionProvider" in ort.get_available_providers():
-        pytest.skip("it is there")
+def test_the_tensorrt_provider_that_is_not_there_names_the_ways_to_go_on_and_makes_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     path = write_tiny_onnx(tmp_path / "tiny.onnx")
-    with pytest.raises(BackendError, match=r"TensorRT is not available in this ONNX Runtime.*afformer-cli engine"):
+    with pytest.raises(BackendError, match=r"not available in this ONNX Runtime.*afformer-cli engine") as caught:
         open_backend(path, "onnxruntime-tensorrt")
+    assert 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu[cuda,cudnn]"' in str(caught.value)
+    assert "cache" not in str(caught.value)
+    assert not (tmp_path / "cache").exists()
     with pytest.raises(BackendError, match=r"TensorRT runs on NVIDIA GPUs, not on the cpu; choose the device cuda"):
         open_backend(path, "onnxruntime-tensorrt", device="cpu")
+
+
+@pytest.mark.usefixtures("with_gpu_package")
+def test_the_tensorrt_provider_that_does_not_start_names_its_libraries_and_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(ort, "cuda_version", "12.8", raising=False)
+    monkeypatch.setattr("afformer.runtime.providers.TENSORRT", "AzureExecutionProvider")
+    monkeypatch.setattr("afformer.runtime.providers._cuda", lambda: ("NoSuchProvider", {}))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["AzureExecutionProvider"])
+    with pytest.raises(BackendError, match=r"tensorrt-cu12<11.*cache is .*onnxruntime-.* may be deleted") as caught:
+        open_backend(write_tiny_onnx(tmp_path / "tiny.onnx"), "onnxruntime-tensorrt")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.gpu
@@ -175,7 +228,7 @@ def test_on_a_gpu_the_class_map_is_that_of_the_cpu(tmp_path: Path, monkeypatch: 
     wanted = "TensorrtExecutionProvider" if "tensorrt" in name else "CUDAExecutionProvider"
     if wanted not in ort.get_available_providers():
         pytest.skip(f"this ONNX Runtime has no {wanted}")
-    require_gpu()
+    require_driver()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with open_backend(assets.MODEL) as ours, open_backend(assets.MODEL, name, device="cuda") as theirs:
         result = compare(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
