@@ -56,10 +56,13 @@ std::filesystem::path path_of(const char* utf8) { return std::filesystem::u8path
 
 afformer::Options options_of(const afformer_options& given) {
     require(given.size == sizeof given, "options.size must be sizeof(afformer_options); start with AFFORMER_OPTIONS");
-    require(given.device == AFFORMER_CPU || given.device == AFFORMER_CUDA, "options.device must be an afformer_device");
+    require(given.device >= AFFORMER_AUTO && given.device <= AFFORMER_CUDA,
+            "options.device must be an afformer_device");
     require(given.fit == AFFORMER_STRETCH || given.fit == AFFORMER_PAD, "options.fit must be an afformer_fit");
     afformer::Options options;
-    options.device = given.device == AFFORMER_CUDA ? afformer::Device::cuda : afformer::Device::cpu;
+    if (given.device != AFFORMER_AUTO) {
+        options.device = given.device == AFFORMER_CUDA ? afformer::Device::cuda : afformer::Device::cpu;
+    }
     options.threads = given.threads;
     options.fit = given.fit == AFFORMER_PAD ? afformer::Fit::pad : afformer::Fit::stretch;
     if (given.library != nullptr) {

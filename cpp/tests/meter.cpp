@@ -1,7 +1,7 @@
 // Measures the segmenter: afformer-meter MODEL FRAMES HEIGHT WIDTH allocations|turns|soak [COUNT] [options]
 //
 // FRAMES is a file of RGB pictures of one size, one behind the other, which are taken in turn.
-//   allocations COUNT   prints how often our code asked for memory during COUNT frames, after a few first ones
+//   allocations COUNT   prints how often our code asked for memory during COUNT frames, after a first one
 //   turns               for each number on standard input, segments so many frames and prints the seconds it took
 //   soak COUNT          prints the process's memory in KiB after 1, 100 and COUNT frames
 #include <unistd.h>
@@ -94,7 +94,7 @@ void measure(const Arguments& arguments) {
             std::cout << taken.count() << std::endl;
         }
     } else if (words.at(4) == "allocations") {
-        run(8);
+        run(1);
         counting = true;
         run(std::stol(words.at(5)));
         counting = false;

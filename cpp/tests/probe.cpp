@@ -2,7 +2,8 @@
 //
 // A request is a line, a command and its words, and then as many bytes as they imply. The reply is a line, `ok`, how
 // often the runtime allocated and the number of bytes, and then these; or `error`, its code and the number of bytes of
-// its message, and then these.
+// its message, and then these. Two requests have no reply: `fresh` starts with new objects, and `fail N` lets the N-th
+// allocation of the next request fail.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -22,16 +23,18 @@
 namespace {
 
 std::size_t allocations = 0;
+std::size_t failing = 0;  // the allocation that fails, as `allocations` counts them
 
 }  // namespace
 
 // Out of line: where they are expanded, g++ 12 takes the pair of malloc and delete for a mistake.
 [[gnu::noinline]] void* operator new(std::size_t size) {
     ++allocations;
-    if (void* const memory = std::malloc(size != 0 ? size : 1)) {
-        return memory;
+    void* const memory = allocations != failing ? std::malloc(size != 0 ? size : 1) : nullptr;
+    if (memory == nullptr) {
+        throw std::bad_alloc();
     }
-    throw std::bad_alloc();
+    return memory;
 }
 
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
@@ -70,12 +73,17 @@ struct Outcome {
     std::size_t allocations = 0;
 };
 
+std::size_t to_fail = 0;  // of the next work's allocations; 0 if none shall
+
 // Lets `work` fill `count` bytes.
 template <typename Work>
 Outcome counted(std::size_t count, Work&& work) {
     Outcome outcome{Bytes(count, 0xA5), 0};
     const std::size_t before = allocations;
+    failing = to_fail != 0 ? before + to_fail : 0;
+    to_fail = 0;
     work(outcome.bytes.data());
+    failing = 0;
     outcome.allocations = allocations - before;
     return outcome;
 }
@@ -206,6 +214,20 @@ Outcome answer(Stage& stage, const std::string& line) {
     throw std::logic_error("no such command: " + command);
 }
 
+// Whether the line was one of those that have no reply.
+bool obeyed(Stage& stage, const std::string& line) {
+    if (line == "fresh") {
+        stage = Stage();
+        return true;
+    }
+    const std::string fail = "fail ";
+    if (line.compare(0, fail.size(), fail) == 0) {
+        to_fail = std::stoul(line.substr(fail.size()));
+        return true;
+    }
+    return false;
+}
+
 void reply(const std::string& head, const void* bytes, std::size_t count) {
     std::cout << head << ' ' << count << '\n';
     std::cout.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(count));
@@ -218,12 +240,17 @@ int main() {
     std::ios::sync_with_stdio(false);
     Stage stage;
     for (std::string line; std::getline(std::cin, line);) {
+        if (obeyed(stage, line)) {
+            continue;
+        }
         try {
             const Outcome outcome = answer(stage, line);
             reply("ok " + std::to_string(outcome.allocations), outcome.bytes.data(), outcome.bytes.size());
         } catch (const afformer::Error& error) {
             const std::string message = error.what();
             reply("error " + std::to_string(static_cast<int>(error.code())), message.data(), message.size());
+        } catch (const std::bad_alloc&) {
+            reply("error 5", nullptr, 0);
         }
     }
     return 0;

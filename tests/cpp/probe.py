@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -16,15 +17,13 @@ from afformer.images import ClassMap
 from afformer.runtime.backend import Array, input_tensor
 from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared
 from afformer.spec import ModelSpec
+from tests.cpp.conftest import AS_ON_WINDOWS, CPP, WARNINGS, Once
 
-CPP = Path(__file__).parents[2] / "cpp"
 COMPILERS = ("g++", "clang++", "c++")
-LANGUAGE = ("-std=c++17", "-Og", "-ffp-contract=off")
-WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+LANGUAGE = ("-std=c++17", "-O0", "-ffp-contract=off")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-INVALID_ARGUMENT, SPEC = 1, 3
-"""`ErrorCode` in errors.hpp."""
-Once = Callable[[str, Callable[[Path], None]], Path]
+INVALID_ARGUMENT, SPEC, OUT_OF_MEMORY = 1, 3, 5
+"""`ErrorCode` in errors.hpp, and what the C interface calls a `bad_alloc`."""
 
 
 class RefusedError(Exception):
@@ -85,17 +84,45 @@ class Probe:
         reply = self._ask(f"resize {' '.join(map(str, words))}", classmap.tobytes())
         return np.frombuffer(reply, np.uint8).reshape(out_hw)
 
+    def recovers(self, first: Callable[[], Array], second: Callable[[], Array]) -> int:
+        """Lets each allocation of `second` fail, after `first`; then both must give what they gave before.
+
+        Returns:
+            How many allocations there were.
+        """
+        expected = first(), second()
+        for failing in itertools.count(1):
+            for after in (0, 1):
+                self._tell("fresh")
+                first()
+                self._tell(f"fail {failing}")
+                if not self._runs_out(second):
+                    return failing - 1
+                np.testing.assert_array_equal((first, second)[after](), expected[after])
+        raise AssertionError("unreachable")
+
+    @staticmethod
+    def _runs_out(call: Callable[[], Array]) -> bool:
+        try:
+            call()
+        except RefusedError as error:
+            return error.code == OUT_OF_MEMORY
+        return False
+
     def close(self) -> None:
         """Ends the process, which must not have left anything behind."""
         self._process.communicate()
         assert self._process.returncode == 0, self._said()
 
-    def _ask(self, line: str, *payload: bytes) -> bytes:
+    def _tell(self, line: str, *payload: bytes) -> None:
         try:
             self._stdin.write(b"".join([f"{line}\n".encode(), *payload]))
             self._stdin.flush()
         except BrokenPipeError:
             pytest.fail(self._said())
+
+    def _ask(self, line: str, *payload: bytes) -> bytes:
+        self._tell(line, *payload)
         words = self._stdout.readline().split()
         if len(words) != 3:
             pytest.fail(self._said())
@@ -126,7 +153,10 @@ def build_probe(folder: Path) -> None:
         folder / "probe",
     )
     done = subprocess.run(
-        [compiler, *LANGUAGE, *WARNINGS, *SANITIZERS, *map(str, paths)], capture_output=True, text=True, check=False
+        [compiler, *LANGUAGE, *WARNINGS, *AS_ON_WINDOWS, *SANITIZERS, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-6000:]
     assert not done.stderr

@@ -25,6 +25,7 @@ Picture = npt.NDArray[np.uint8]
 
 OK, INVALID_ARGUMENT, IMAGE, SPEC_ERROR, BACKEND = range(5)
 RGB, BGR = range(2)
+AUTO, CPU, CUDA = range(3)
 
 
 class Options(ctypes.Structure):
@@ -132,6 +133,13 @@ def test_everything_that_a_model_says_of_itself_can_be_asked(c: Library, segment
     assert f'AFFORMER_VERSION "{c.version().decode()}"' in (CPP / "include" / "afformer" / "afformer.h").read_text()
 
 
+@pytest.mark.parametrize("device", [AUTO, CPU])
+def test_models_of_onnx_run_on_the_cpu_whether_told_or_not(c: Library, tmp_path: Path, device: int) -> None:
+    handle = c.opened(write_tiny_onnx(tmp_path / "model.onnx"), c.options(device=device))
+    assert c.description(handle).decode().endswith(", cpu, 1 threads")
+    c.close(handle)
+
+
 def test_asking_for_what_is_not_there_gives_nothing(c: Library, segmenter: ctypes.c_void_p) -> None:
     for i in (-1, 4, 2**31 - 1):
         assert c.class_name(segmenter, i) is None
@@ -175,8 +183,9 @@ def test_what_cannot_be_opened_says_why(c: Library, tmp_path: Path) -> None:
         (str(tmp_path / "none.onnx"), c.options(), BACKEND, "none.onnx: no such model file"),
         (str(bare), c.options(), SPEC_ERROR, "bare.onnx: has no 'afformer_spec' in its metadata"),
         (str(good), c.options(threads=-1), BACKEND, "threads must be 0 (automatic) or more, got -1"),
-        (str(good), c.options(device=1), BACKEND, "cuda is not available in this ONNX Runtime"),
-        (str(good), c.options(device=2), INVALID_ARGUMENT, "options.device must be"),
+        (str(good), c.options(device=CUDA), BACKEND, "cuda is not available in this ONNX Runtime"),
+        (str(good), c.options(device=CUDA + 1), INVALID_ARGUMENT, "options.device must be"),
+        (str(good), c.options(device=-1), INVALID_ARGUMENT, "options.device must be"),
         (str(good), c.options(fit=2), INVALID_ARGUMENT, "options.fit must be"),
         (str(good), strange, INVALID_ARGUMENT, "options.size must be sizeof(afformer_options)"),
         (None, c.options(), INVALID_ARGUMENT, "model must not be NULL"),
@@ -210,27 +219,31 @@ def test_memory_that_runs_out_is_a_status(built: Path, onnxruntime_library: Path
     source.write_text(HUNGRY)
     run("cc", *STRICT_C, f"-I{CPP / 'include'}", source, f"-L{built}", "-lafformer", "-o", program)
     library = f"{built}:{onnxruntime_library.parent}"
-    assert run(program, assets.MODEL, LD_LIBRARY_PATH=library) == "5 out of memory; 5 out of memory; 0\n"
+    assert run(program, assets.MODEL, LD_LIBRARY_PATH=library) == "5 out of memory; 5 out of memory; 0, the same\n"
 
 
 HUNGRY = """
 #include <afformer/afformer.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 /* A picture of 1 x 20,000,000 takes tables that do not fit into what is left; a small one does afterwards. */
 int main(int argc, char** argv) {
-    static unsigned char pixels[3 * 20000000], ids[20000000];
+    static unsigned char pixels[3 * 20000000], ids[20000000], before[480 * 640];
     afformer_options options = AFFORMER_OPTIONS;
     afformer_segmenter* segmenter = NULL;
     struct rlimit limit;
     long kib = 0;
-    int status, times;
+    int status, times, i;
     FILE* file;
+    for (i = 0; i < 3 * 480 * 640; ++i) {
+        pixels[i] = (unsigned char)(i / 640 + i % 640 * 7);
+    }
     options.threads = 1;
     if (argc != 2 || afformer_open(argv[1], &options, &segmenter) != AFFORMER_OK ||
-        afformer_segment(segmenter, pixels, 480, 640, 0, AFFORMER_RGB, ids, 480 * 640) != AFFORMER_OK) {
+        afformer_segment(segmenter, pixels, 480, 640, 0, AFFORMER_RGB, before, 480 * 640) != AFFORMER_OK) {
         fprintf(stderr, "%s\\n", afformer_last_error());
         return 1;
     }
@@ -248,7 +261,7 @@ int main(int argc, char** argv) {
         printf("%d %s; ", status, afformer_last_error());
     }
     status = afformer_segment(segmenter, pixels, 480, 640, 0, AFFORMER_RGB, ids, 480 * 640);
-    printf("%d\\n", status);
+    printf("%d, %s\\n", status, memcmp(before, ids, sizeof before) == 0 ? "the same" : "another one");
     afformer_close(segmenter);
     return 0;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,13 @@ import afformer
 from afformer import assets
 from afformer.images import read_image
 from afformer.runtime import Segmenter
-from tests.cpp.conftest import CPP, MODEST, STRICT_C, Once, build, run
+from tests.cpp.conftest import CPP, STRICT_C, Once, build, run
 
 Started = Callable[..., "subprocess.CompletedProcess[str]"]
 
 CONSUMER = CPP / "examples" / "consumer"
+HASTY = ("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0")
+"""It segments a single picture."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def consumer(once: Once, installed: Path) -> Path:
     """A project of its own that knows nothing but where the library was installed."""
 
     def fill(folder: Path) -> None:
-        build(CONSUMER, folder, *MODEST, f"-DCMAKE_PREFIX_PATH={installed}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+        build(CONSUMER, folder, *HASTY, f"-DCMAKE_PREFIX_PATH={installed}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
 
     return once("consumer", fill) / "consumer"
 
@@ -72,7 +75,7 @@ def test_onnx_runtime_can_be_linked(once: Once, tools: None, onnxruntime_library
         root = f"-DONNXRUNTIME_ROOT={onnxruntime_library.parent}"
         build(CPP, folder / "library", *flags, root)
         run("cmake", "--install", folder / "library", "--prefix", folder / "prefix")
-        build(CONSUMER, folder / "consumer", *MODEST, f"-DCMAKE_PREFIX_PATH={folder / 'prefix'}", root)
+        build(CONSUMER, folder / "consumer", *HASTY, f"-DCMAKE_PREFIX_PATH={folder / 'prefix'}", root)
 
     program = once("linked", fill) / "consumer" / "consumer"
     assert "libonnxruntime.so.1" in run("readelf", "-d", program)
@@ -90,6 +93,30 @@ def test_linking_without_the_library_says_what_to_give(tools: None, tmp_path: Pa
     if done.returncode == 0:
         pytest.skip("the system has ONNX Runtime")
     assert "give -DONNXRUNTIME_ROOT=FOLDER, or leave AFFORMER_LINK_ONNXRUNTIME off" in " ".join(done.stderr.split())
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """The folder as packages have it."""
+    return shutil.copytree(CPP, tmp_path / "cpp", ignore=shutil.ignore_patterns("tests"))
+
+
+def test_a_copy_without_the_tests_is_whole(packed: Path, tools: None, tmp_path: Path) -> None:
+    run("cmake", "-S", packed, "-B", tmp_path / "build", "-G", "Ninja")
+    targets = run("ninja", "-C", tmp_path / "build", "-t", "targets", "all")
+    made = {target.partition(":")[0] for target in targets.splitlines()}
+    assert made >= {"libafformer.so", "examples/afformer-image", "examples/afformer-segment-c"}
+
+
+def test_a_copy_without_the_tests_says_that_it_cannot_build_them(packed: Path, tools: None, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["cmake", "-S", packed, "-B", tmp_path / "build", "-DAFFORMER_BUILD_TESTS=ON"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cpp/tests is not there, since packages leave it out; switch the option off" in " ".join(done.stderr.split())
 
 
 def test_the_version_is_the_packages(installed: Path) -> None:

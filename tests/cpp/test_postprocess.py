@@ -160,3 +160,10 @@ def test_a_class_map_that_makes_no_sense_is_refused(
     with pytest.raises(RefusedError, match="must not be empty nor larger") as error:
         probe.resize(np.zeros((4, 4), np.uint8), covered, out_hw)
     assert error.value.code == probing.INVALID_ARGUMENT
+
+
+def test_memory_that_runs_out_leaves_no_half_made_tables(probe: Probe) -> None:
+    small, large = _noise(3, 5, 4), _noise(5, 12, 9)
+    assert probe.recovers(lambda: probe.from_logits(small, (9, 31)), lambda: probe.from_logits(large, (70, 80))) > 5
+    few, many = np.arange(12, dtype=np.uint8).reshape(3, 4), np.arange(200, dtype=np.uint8).reshape(10, 20)
+    assert probe.recovers(lambda: probe.resize(few, (3, 4), (5, 8)), lambda: probe.resize(many, (9, 17), (30, 40))) > 0

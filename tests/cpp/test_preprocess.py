@@ -116,3 +116,12 @@ def test_the_first_picture_does_allocate(probe: Probe) -> None:
     """The counter counts."""
     probe.prepare(_picture(57, 91), _model(33, 47), Fit.STRETCH)
     assert probe.allocations > 0
+
+
+@pytest.mark.parametrize("sizes", [((200, 20), (20, 200)), ((20, 200), (200, 20)), ((64, 96), (33, 47))])
+def test_memory_that_runs_out_leaves_no_half_made_tables(probe: Probe, sizes: tuple[tuple[int, int], ...]) -> None:
+    first, second = (_picture(*size) for size in sizes)
+    tried = probe.recovers(
+        lambda: probe.prepare(first, MODEL, Fit.PAD).tensor, lambda: probe.prepare(second, MODEL, Fit.PAD).tensor
+    )
+    assert tried > 0

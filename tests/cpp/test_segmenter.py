@@ -134,10 +134,10 @@ def test_sanitizers_find_nothing(
     # What ONNX Runtime keeps until the process ends is its own affair.
     suppressions = tmp_path / "leaks"
     suppressions.write_text("leak:libonnxruntime\n")
-    program, ours = sanitized / "tests" / "afformer-driver", drive(model(name), "--fit", fit)
+    ours = drive(model(name), "--fit", fit)
     checked = drive(
         *(model(name), "--fit", fit),
-        program=program,
+        program=sanitized,
         ASAN_OPTIONS="detect_leaks=1",
         LSAN_OPTIONS=f"suppressions={suppressions}:print_suppressions=0",
     )

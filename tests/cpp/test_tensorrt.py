@@ -21,40 +21,27 @@ from afformer.engine_file import EngineFile, Gpu, Library, json_path
 from afformer.errors import BackendError, SpecError
 from afformer.images import read_image
 from afformer.runtime import Segmenter
+from afformer.runtime.backend import check_threads
 from afformer.runtime.fake import FakeBackend
 from afformer.spec import ModelSpec
-from tests.cpp.conftest import MODEST, Once, build, run
+from tests.cpp.conftest import CPP, MODEST, WARNINGS, build, run
 from tests.cpp.driver import Driver
 from tests.cpp.fake_engines import BYTES, HERE, SPEC, VERSION, infer, write_engine
 from tests.nvidia.pretend import machine_with_gpu
 
-CPP = Path(__file__).parents[2] / "cpp"
 INCLUDES = ("-I", CPP / "include", "-isystem", CPP / "third_party", "-isystem", CPP / "third_party" / "onnxruntime")
-WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 
 Start = Callable[..., Driver]
 
 
-@pytest.fixture(scope="module")
-def program(once: Once, tools: None) -> Path:
-    """The driver with sanitizers, its TensorRT and CUDA being the stand-ins."""
-
-    def fill(folder: Path) -> None:
-        flags = (*WARNINGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DAFFORMER_WITH_TENSORRT")
-        fakes = ("-isystem", CPP / "tests" / "fake_nvidia")
-        run("c++", *flags, *INCLUDES, *fakes, CPP / "tests" / "driver.cpp", "-ldl", "-o", folder / "driver")
-
-    return once("fake-tensorrt", fill) / "driver"
-
-
 @pytest.fixture
-def start(program: Path) -> Iterator[Start]:
+def start(sanitized: Path) -> Iterator[Start]:
     """Opens an engine in the driver, which must have freed all it had when it ends."""
     drivers: list[Driver] = []
 
-    def opened(engine: Path, device: str = "cuda", **variables: str) -> Driver:
+    def opened(engine: Path, *arguments: str, **variables: str) -> Driver:
         environment = {**os.environ, **{f"AFFORMER_FAKE_{name.upper()}": value for name, value in variables.items()}}
-        drivers.append(Driver([program, engine, "--device", device], environment))
+        drivers.append(Driver([sanitized, engine, *arguments], environment))
         return drivers[-1]
 
     yield opened
@@ -169,14 +156,33 @@ def test_a_machine_without_a_gpu_says_what_is_missing(start: Start, tmp_path: Pa
 
 def test_an_engine_is_not_run_on_the_cpu(start: Start, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="runs on an NVIDIA GPU, not on the cpu; choose the device cuda"):
-        reraise(start(write_engine(tmp_path), device="cpu"))
+        reraise(start(write_engine(tmp_path), "--device", "cpu"))
+
+
+def test_an_engine_runs_on_the_gpu_whether_told_or_not(start: Start, tmp_path: Path) -> None:
+    path = write_engine(tmp_path)
+    told, untold = start(path, "--device", "cuda"), start(path)
+    assert told.description == untold.description == "TensorRT 10.3.0, cuda, Fake GPU, fp16, CUDA graph"
+    for picture in noise():
+        assert np.array_equal(told(picture), untold(picture))
+
+
+@pytest.mark.parametrize("threads", ["-1", "1000000"])
+def test_thread_counts_that_cannot_be_are_refused_as_in_python(start: Start, tmp_path: Path, threads: str) -> None:
+    with pytest.raises(BackendError) as expected:
+        check_threads(int(threads))
+    common = str(expected.value).partition(" to ")[0]  # Python counts the machine's cores, C++ those it may use
+    assert str(start(write_engine(tmp_path), "--threads", threads).problem).startswith(common)
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"version": "10.4.0"}, r"built by TensorRT 10\.4\.0, but 10\.3\.0 is installed; build it again on this"),
-        ({"version": "8.6.1"}, "build it again .*`afformer-cli engine model.onnx -o model.engine`.*, or once"),
+        (
+            {"version": "8.6.1"},
+            "build it again .*`afformer-cli engine model.onnx -o model.engine --precision fp16`.*, or once",
+        ),
         ({"version": "10.7.0", "version_compatible": True}, r"TensorRT 10\.7\.0 or later runs it; build it again"),
         ({"library": Library.TENSORRT_RTX, "gpu": None}, "built by the library 'tensorrt_rtx', but this program runs"),
         ({"gpu": Gpu("Orin", (8, 7))}, r"built for Orin \(compute capability 8\.7\), but here is Fake GPU .*8\.6"),
@@ -204,6 +210,8 @@ def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path
         {"version": "9.0.0"},
         {"version": "11.0.0", "version_compatible": True},
         {"gpu": Gpu("Orin", (8, 7))},
+        {"gpu": Gpu("Orin", (8, 7)), "source": "the driver's model.onnx"},
+        {"version": "10.4.0", "source": ""},
     ],
 )
 def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -294,7 +302,8 @@ def test_it_compiles_with_the_headers_of_nvidia(tools: None) -> None:
         header_folder("AFFORMER_CUDA_INCLUDE", "cuda_runtime_api.h"),
     ]
     system = [flag for folder in headers for flag in ("-isystem", folder)]
-    run("c++", *WARNINGS, "-DAFFORMER_WITH_TENSORRT", *INCLUDES, *system, "-fsyntax-only", CPP / "tests" / "driver.cpp")
+    flags = ("-std=c++17", *WARNINGS, "-DAFFORMER_WITH_TENSORRT", "-fsyntax-only")
+    run("c++", *flags, *INCLUDES, *system, CPP / "tests" / "driver.cpp")
 
 
 @pytest.mark.gpu
@@ -314,8 +323,8 @@ def test_a_real_engine_gives_the_class_maps_of_python(tmp_path: Path, tools: Non
     build(CPP, tmp_path / "build", *MODEST, *flags, target="afformer-driver")
     engine = tmp_path / "model.engine"
     run(sys.executable, "-c", "from afformer.cli import main; main()", "engine", assets.MODEL, "-o", engine)
-    driver = Driver([tmp_path / "build" / "tests" / "afformer-driver", engine, "--device", "cuda"], os.environ)
-    with Segmenter(engine, device="cuda") as segment:
+    driver = Driver([tmp_path / "build" / "tests" / "afformer-driver", engine], os.environ)
+    with Segmenter(engine) as segment:
         for picture in map(read_image, assets.pictures()):
             assert (driver(picture) == segment(picture)).mean() >= 0.9999
     assert driver.description.endswith("CUDA graph")

@@ -44,7 +44,11 @@ typedef enum afformer_status {
     AFFORMER_INTERNAL = 6 /* anything else: a bug of this library */
 } afformer_status;
 
-typedef enum afformer_device { AFFORMER_CPU = 0, AFFORMER_CUDA = 1 } afformer_device;
+typedef enum afformer_device {
+    AFFORMER_AUTO = 0, /* the CPU for .onnx files, the GPU for engines */
+    AFFORMER_CPU = 1,
+    AFFORMER_CUDA = 2
+} afformer_device;
 
 typedef enum afformer_fit {
     AFFORMER_STRETCH = 0, /* resized to the model's input, whatever its aspect ratio */
@@ -62,7 +66,7 @@ typedef struct afformer_options {
     const char* library; /* the ONNX Runtime to load; NULL: AFFORMER_ONNXRUNTIME of the environment, or the system's */
 } afformer_options;
 
-#define AFFORMER_OPTIONS {sizeof(afformer_options), AFFORMER_CPU, 0, AFFORMER_STRETCH, NULL}
+#define AFFORMER_OPTIONS {sizeof(afformer_options), AFFORMER_AUTO, 0, AFFORMER_STRETCH, NULL}
 
 typedef struct afformer_segmenter afformer_segmenter;
 

@@ -22,8 +22,8 @@ inline constexpr int lanes = 8;
 
 // Neighbouring pixels between the same two cells.
 struct Run {
-    int near;    // the cell before them
-    int far;     // the cell after them; the same as `near` outside the first and the last cell's centre
+    int before;  // the cell before them
+    int after;   // the cell after them; the same one outside the first and the last cell's centre
     int start;   // the first pixel
     int length;  // how many
 };
@@ -36,25 +36,26 @@ public:
         if (cells == cells_ && span == span_ && out == out_) {
             return;
         }
-        cells_ = cells, span_ = span, out_ = out;
+        out_ = 0;  // no size, until the tables are whole: memory may run out meanwhile
         runs_.clear();
         weights_.assign(static_cast<std::size_t>(out) + lanes, 0.0F);
         int last = -2;
         for (int i = 0; i < out; ++i) {
             const double source = product(i + 0.5, span / out) - 0.5;
-            const double cell = std::floor(source);
-            weights_[static_cast<std::size_t>(i)] = static_cast<float>(source - cell);
-            const int before = static_cast<int>(cell);
-            if (before != last) {
-                runs_.push_back({std::max(before, 0), std::min(before + 1, cells - 1), i, 0});
-                last = before;
+            const double floor = std::floor(source);
+            weights_[static_cast<std::size_t>(i)] = static_cast<float>(source - floor);
+            const int cell = static_cast<int>(floor);
+            if (cell != last) {
+                runs_.push_back({std::max(cell, 0), std::min(cell + 1, cells - 1), i, 0});
+                last = cell;
             }
             ++runs_.back().length;
         }
+        cells_ = cells, span_ = span, out_ = out;
     }
 
     [[nodiscard]] const std::vector<Run>& runs() const noexcept { return runs_; }
-    // Of `far`, one a pixel of `run` and some more that mean nothing, to fill the last lanes.
+    // Of the cells `after`, one a pixel of `run` and some more that mean nothing, to fill the last lanes.
     [[nodiscard]] const float* weights(const Run& run) const noexcept {
         return weights_.data() + static_cast<std::size_t>(run.start);
     }

@@ -23,10 +23,11 @@ public:
     // Engine, version and device, for people.
     [[nodiscard]] virtual const std::string& description() const noexcept = 0;
 
-    // The tensor that `spec().input` describes, to be filled before `run`: `(n, 3, H, W)` float or `(n, H, W, 3)` uint8.
+    // The tensor that `spec().input_kind` describes, to be filled before `run`: `(n, 3, H, W)` float or `(n, H, W, 3)`
+    // uint8.
     [[nodiscard]] virtual void* input() noexcept = 0;
-    // Runs the model once. Returns the tensor that `spec().output` describes, `(n, C, h, w)` float or `(n, H, W)` uint8,
-    // valid until the next call. Throws Error(backend).
+    // Runs the model once. Returns the tensor that `spec().output_kind` describes, `(n, C, h, w)` float or `(n, H, W)`
+    // uint8, valid until the next call. Throws Error(backend).
     virtual const void* run() = 0;
 };
 

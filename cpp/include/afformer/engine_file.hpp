@@ -53,6 +53,19 @@ inline std::vector<int> version_numbers(const std::string& version) {
     return numbers;
 }
 
+// A word as a shell takes it.
+inline std::string shell_quoted(const std::string& word) {
+    constexpr const char* plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+        return word;
+    }
+    std::string quoted = "'";
+    for (const char letter : word) {
+        quoted += letter == '\'' ? std::string("'\"'\"'") : std::string(1, letter);
+    }
+    return quoted + "'";
+}
+
 // `remedy` ends the error.
 inline std::string read_bytes(const std::filesystem::path& path, ErrorCode code, const std::string& remedy) {
     std::error_code problem;
@@ -120,10 +133,16 @@ struct EngineFile {
         return plan;
     }
 
+    // The line that builds such a plan again from the same ONNX file.
+    [[nodiscard]] std::string command(const std::string& plan) const {
+        return "afformer-cli engine " + detail::shell_quoted(source) + " -o " + detail::shell_quoted(plan) +
+               " --precision " + spec.precision + (library == "tensorrt_rtx" ? " --rtx" : "");
+    }
+
     // Throws Error(backend) unless TensorRT of this version on this GPU may run the plan at `path`.
     void require_fit(const std::filesystem::path& path, const std::string& installed, const Gpu& here) const {
-        const std::string remedy = "; build it again on this machine (`afformer-cli engine " + source + " -o " +
-                                   path.filename().string() + "`)";
+        const std::string remedy =
+            "; build it again on this machine (`" + command(path.filename().string()) + "`)";
         require_library(path, installed, remedy);
         if (any_gpu) {
             return;

@@ -39,11 +39,12 @@ private:
         if (width == width_ && static_cast<std::size_t>(out) == columns_.size()) {
             return;
         }
-        width_ = width;
+        width_ = 0;  // none, until the table is whole: memory may run out meanwhile
         columns_.resize(static_cast<std::size_t>(out));
         for (int x = 0; x < out; ++x) {
             columns_[static_cast<std::size_t>(x)] = nearest(x, width, out);
         }
+        width_ = width;
     }
 
     void widen(const std::uint8_t* row, std::uint8_t* out) const {

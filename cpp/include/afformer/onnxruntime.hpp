@@ -16,10 +16,11 @@ namespace afformer {
 // A model file of this project's export on ONNX Runtime 1.11 or newer.
 class OnnxRuntimeBackend final : public Backend {
 public:
-    // Throws Error(backend) if there is no usable ONNX Runtime or device, if the file is missing, no ONNX model, or
-    // differs from its spec; Error(spec) if it has no readable spec.
+    // Throws Error(backend) if there is no usable ONNX Runtime or device, if the file is missing, no ONNX model, INT8
+    // for CUDA, or differs from its spec; Error(spec) if it has no readable spec.
     explicit OnnxRuntimeBackend(const std::filesystem::path& path, const Options& options = {})
         : model_(path, options), spec_(ModelSpec::from_json(model_.metadata(metadata_key), path.string())) {
+        require_fit(path);
         const auto input = detail::ExpectedTensor::input(spec_), output = detail::ExpectedTensor::output(spec_);
         model_.require_input(input);
         model_.require_output(output);
@@ -28,7 +29,7 @@ public:
         output_ = model_.tensor(output);
         input_data_ = model_.data(input_.get());
         output_data_ = model_.data(output_.get());
-        description_ = "ONNX Runtime " + model_.version() + (options.device == Device::cuda ? ", cuda, " : ", cpu, ") +
+        description_ = "ONNX Runtime " + model_.version() + ", " + model_.device_name() + ", " +
                        (options.threads != 0 ? std::to_string(options.threads) : "default") + " threads";
     }
 
@@ -49,6 +50,16 @@ public:
     }
 
 private:
+    // It would be opened, and then run in floats or on the CPU.
+    void require_fit(const std::filesystem::path& path) const {
+        if (spec_.precision == "int8" && model_.device() == Device::cuda) {
+            throw Error(ErrorCode::backend,
+                        path.string() + ": is INT8, which ONNX Runtime's CUDA kernels do not compute in; build an "
+                                        "engine of INT8 for TensorRT (`afformer-cli engine MODEL --precision int8`), "
+                                        "or choose the device cpu");
+        }
+    }
+
     detail::OrtModel model_;
     ModelSpec spec_;
     std::string description_;

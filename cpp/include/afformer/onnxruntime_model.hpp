@@ -9,7 +9,6 @@
 #include <memory>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <vector>
 
 #include "backend.hpp"
@@ -70,8 +69,9 @@ struct ExpectedTensor {
     }
 
     static ExpectedTensor output(const ModelSpec& spec) {
+        const auto [height, width] = spec.input;
         if (spec.output_kind == OutputKind::classmap) {
-            return {"classmap", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, {spec.batch, spec.input.height, spec.input.width}};
+            return {"classmap", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, {spec.batch, height, width}};
         }
         const Size grid = spec.logits_size();
         return {
@@ -87,25 +87,13 @@ struct ExpectedTensor {
     }
 };
 
-// Refuses thread counts before an engine starts them: so many would only stand in each other's way.
-inline void check_threads(int threads) {
-    if (threads < 0) {
-        throw Error(ErrorCode::backend, "threads must be 0 (automatic) or more, got " + std::to_string(threads));
-    }
-    const unsigned cores = std::thread::hardware_concurrency();
-    const int most = 4 * static_cast<int>(cores != 0 ? cores : 1);
-    if (threads > most) {
-        throw Error(ErrorCode::backend, std::to_string(threads) +
-                                            " threads are too many for this machine; expected 0 (automatic) to " +
-                                            std::to_string(most));
-    }
-}
-
 // The objects of ONNX Runtime that a loaded model holds, and what can be asked of them. In order of creation.
 class OrtModel {
 public:
     OrtModel(const std::filesystem::path& path, const Options& options)
-        : runtime_(find_onnxruntime(options.library)), path_(path.string()), device_(options.device) {
+        : runtime_(find_onnxruntime(options.library)),
+          path_(path.string()),
+          device_(options.device.value_or(Device::cpu)) {
         check_threads(options.threads);
         require_provider();
         if (std::error_code unreadable; !std::filesystem::is_regular_file(path, unreadable)) {
@@ -121,6 +109,8 @@ public:
     [[nodiscard]] const OrtApi& api() const noexcept { return *runtime_.api; }
     [[nodiscard]] const std::string& version() const noexcept { return runtime_.version; }
     [[nodiscard]] OrtSession* session() const noexcept { return session_.get(); }
+    [[nodiscard]] Device device() const noexcept { return device_; }
+    [[nodiscard]] const char* device_name() const noexcept { return device_ == Device::cuda ? "cuda" : "cpu"; }
 
     // What stands in the model's metadata under `key`. Throws Error(spec) if nothing does.
     [[nodiscard]] std::string metadata(const char* key) const {
@@ -188,8 +178,6 @@ private:
         return text;
     }
 
-    [[nodiscard]] const char* device_name() const noexcept { return device_ == Device::cuda ? "cuda" : "cpu"; }
-
     [[nodiscard]] std::string remedy() const {
         return device_ == Device::cuda
                    ? "; take an ONNX Runtime that is built for CUDA, with the CUDA and cuDNN it asks "
@@ -217,6 +205,8 @@ private:
         check(api().SetIntraOpNumThreads(options.get(), threads), path_);
         check(api().SetInterOpNumThreads(options.get(), 1), path_);
         check(api().SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), path_);
+        // Between two runs ONNX Runtime's threads would spin, and take the cores from what is done to pictures then.
+        check(api().AddSessionConfigEntry(options.get(), "session.force_spinning_stop", "1"), path_);
         // What matters arrives as an error, once.
         check(api().SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_FATAL), path_);
         if (device_ == Device::cuda) {
@@ -236,6 +226,12 @@ private:
         OrtCUDAProviderOptionsV2* cuda = nullptr;
         check(api().CreateCUDAProviderOptions(&cuda), "ONNX Runtime could not start cuda");
         const OrtHandle<OrtCUDAProviderOptionsV2> owner(cuda, {api().ReleaseCUDAProviderOptions});
+        // TensorFloat-32 has 10 bits of mantissa; the model says float32.
+        const char* const key = "use_tf32";
+        const char* const value = "0";
+        check(api().UpdateCUDAProviderOptions(cuda, &key, &value, 1), "ONNX Runtime could not start cuda");
+        // What CUDA has no kernels for is an error, never a slow surprise on the CPU.
+        check(api().AddSessionConfigEntry(options, "session.disable_cpu_ep_fallback", "1"), path_);
         if (OrtStatus* status = api().SessionOptionsAppendExecutionProvider_CUDA_V2(options, cuda)) {
             fail(status, "ONNX Runtime could not start cuda", remedy());
         }

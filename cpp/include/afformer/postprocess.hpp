@@ -150,13 +150,13 @@ private:
 
     // Paints a band of rows, every block in the class of its top left corner, and notes the blocks to look at closer.
     void paint(const detail::Run& rows, int width, std::uint8_t* band) {
-        const std::uint8_t* const top = winner_.data() + cell(rows.near, 0);
-        const std::uint8_t* const bottom = winner_.data() + cell(rows.far, 0);
+        const std::uint8_t* const top = winner_.data() + cell(rows.before, 0);
+        const std::uint8_t* const bottom = winner_.data() + cell(rows.after, 0);
         contested_.clear();
         for (const detail::Run& run : columns_.runs()) {
-            const std::uint8_t id = top[run.near];
+            const std::uint8_t id = top[run.before];
             std::memset(band + run.start, id, static_cast<std::size_t>(run.length));
-            if (top[run.far] != id || bottom[run.near] != id || bottom[run.far] != id) {
+            if (top[run.after] != id || bottom[run.before] != id || bottom[run.after] != id) {
                 contested_.push_back(contest(rows, run));
             }
         }
@@ -169,8 +169,8 @@ private:
         Block block;
         block.columns = run;
         block.bound = -std::numeric_limits<float>::infinity();
-        const std::array<std::size_t, 4> corners{cell(rows.near, run.near), cell(rows.near, run.far),
-                                                 cell(rows.far, run.near), cell(rows.far, run.far)};
+        const std::array<std::size_t, 4> corners{cell(rows.before, run.before), cell(rows.before, run.after),
+                                                 cell(rows.after, run.before), cell(rows.after, run.after)};
         for (std::size_t j = 0; j < corners.size(); ++j) {
             block.rivals[j] = at_corners(winner_[corners[j]], rows, run);
             block.bound = std::max(block.bound, *std::min_element(block.rivals[j].begin(), block.rivals[j].end()));
@@ -184,15 +184,15 @@ private:
             return;
         }
         for (std::int32_t k = 0; k < classes_; ++k) {
-            const float* const top = plane_of(k) + cell(rows.near, 0);
-            const float* const bottom = plane_of(k) + cell(rows.far, 0);
+            const float* const top = plane_of(k) + cell(rows.before, 0);
+            const float* const bottom = plane_of(k) + cell(rows.after, 0);
             for (std::size_t x = 0; x < highest_.size(); ++x) {
                 highest_[x] = std::max(top[x], bottom[x]);
             }
             for (std::size_t i = 0; i < contested_.size(); ++i) {
                 Block& block = contested_[i];
-                const float reach = std::max(highest_[static_cast<std::size_t>(block.columns.near)],
-                                             highest_[static_cast<std::size_t>(block.columns.far)]);
+                const float reach = std::max(highest_[static_cast<std::size_t>(block.columns.before)],
+                                             highest_[static_cast<std::size_t>(block.columns.after)]);
                 if (reach >= block.bound && unbeaten(at_corners(k, rows, block.columns), block)) {
                     contenders_of(i)[block.contenders++] = static_cast<std::uint8_t>(k);
                 }
@@ -283,9 +283,9 @@ private:
     }
 
     [[nodiscard]] Corners at_corners(std::int32_t id, const detail::Run& rows, const detail::Run& columns) const {
-        const float* const top = plane_of(id) + cell(rows.near, 0);
-        const float* const bottom = plane_of(id) + cell(rows.far, 0);
-        return {top[columns.near], top[columns.far], bottom[columns.near], bottom[columns.far]};
+        const float* const top = plane_of(id) + cell(rows.before, 0);
+        const float* const bottom = plane_of(id) + cell(rows.after, 0);
+        return {top[columns.before], top[columns.after], bottom[columns.before], bottom[columns.after]};
     }
 
     [[nodiscard]] std::uint8_t* contenders_of(std::size_t block) noexcept {

@@ -1,9 +1,9 @@
 // Bilinear resize of bytes in fixed-point arithmetic, bit for bit what OpenCV's INTER_LINEAR gives.
 //
-// With a, b the weights of the near and the far neighbour along x, and c, d those along y, all of 11 bits:
+// With a, b the weights of the neighbours before and after along x, and c, d those along y, all of 11 bits:
 //
-//   line(y, x)  = (a * p(y, near x) + b * p(y, far x)) >> 4                                        15 bits
-//   pixel(y, x) = (((c * line(near y, x)) >> 16) + ((d * line(far y, x)) >> 16) + 2) >> 2          8 bits
+//   line(y, x)  = (a * p(y, x before) + b * p(y, x after)) >> 4                                    15 bits
+//   pixel(y, x) = (((c * line(y before, x)) >> 16) + ((d * line(y after, x)) >> 16) + 2) >> 2      8 bits
 //
 // A picture of exactly twice the size in both directions is averaged instead: (p00 + p01 + p10 + p11 + 2) >> 2.
 #pragma once
@@ -27,9 +27,9 @@ namespace afformer::detail {
 
 // Where one pixel of the result lies between two of the source.
 struct Tap {
-    int near = 0;
-    int far = 0;
-    std::array<std::int16_t, 2> weights{};  // of near and far
+    int before = 0;
+    int after = 0;
+    std::array<std::int16_t, 2> weights{};  // of before and after
 };
 
 // The taps of one axis. `hold_ends`: a pixel beyond the first or last centre is that one alone; otherwise it is mixed
@@ -40,14 +40,14 @@ inline void make_taps(int from, int to, bool hold_ends, std::vector<Tap>& taps) 
     taps.resize(static_cast<std::size_t>(to));
     for (int i = 0; i < to; ++i) {
         const auto source = static_cast<float>(product(i + 0.5, scale) - 0.5);
-        const int before = static_cast<int>(std::floor(source));
-        const bool outside = before < 0 || before >= from - 1;
-        const float far = hold_ends && outside ? 0.0F : source - static_cast<float>(before);
+        const int pixel = static_cast<int>(std::floor(source));
+        const bool outside = pixel < 0 || pixel >= from - 1;
+        const float share = hold_ends && outside ? 0.0F : source - static_cast<float>(pixel);
         Tap& tap = taps[static_cast<std::size_t>(i)];
-        tap.near = std::clamp(before, 0, from - 1);
-        tap.far = std::clamp(before + 1, 0, from - 1);
-        tap.weights = {static_cast<std::int16_t>(std::lrint((1.0F - far) * one)),
-                       static_cast<std::int16_t>(std::lrint(far * one))};
+        tap.before = std::clamp(pixel, 0, from - 1);
+        tap.after = std::clamp(pixel + 1, 0, from - 1);
+        tap.weights = {static_cast<std::int16_t>(std::lrint((1.0F - share) * one)),
+                       static_cast<std::int16_t>(std::lrint(share * one))};
     }
 }
 
@@ -79,7 +79,7 @@ private:
         if (from == from_ && to == to_) {
             return;
         }
-        from_ = from, to_ = to;
+        from_ = to_ = {};  // no size, until the tables are whole: memory may run out meanwhile
         halves_ = from.height == 2 * to.height && from.width == 2 * to.width;
         make_taps(from.height, to.height, false, rows_);
         make_taps(from.width, to.width, true, columns_);
@@ -90,29 +90,30 @@ private:
         }
         // A pixel's two neighbours are read as eight bytes at once, of which two lie behind them.
         wide_ = static_cast<int>(std::count_if(columns_.begin(), columns_.end(),
-                                               [&](const Tap& tap) { return tap.near + 3 <= from.width; }));
+                                               [&](const Tap& tap) { return tap.before + 3 <= from.width; }));
+        from_ = from, to_ = to;
     }
 
     void interpolate(const ImageView& image, int y) {
         const Tap tap = rows_[static_cast<std::size_t>(y)];
-        const std::int16_t* const near = line(image, tap.near);
-        const std::int16_t* const far = line(image, tap.far);
+        const std::int16_t* const before = line(image, tap.before);
+        const std::int16_t* const after = line(image, tap.after);
         std::uint8_t* const out = row_.data();
         const std::size_t length = row_.size();
 #if defined(__SSE2__)
-        const __m128i near_weight = _mm_set1_epi16(tap.weights[0]);
-        const __m128i far_weight = _mm_set1_epi16(tap.weights[1]);
+        const __m128i weight_before = _mm_set1_epi16(tap.weights[0]);
+        const __m128i weight_after = _mm_set1_epi16(tap.weights[1]);
         const __m128i half = _mm_set1_epi16(2);
         for (std::size_t i = 0; i < length; i += eight) {
-            const __m128i upper = _mm_mulhi_epi16(load(near + i), near_weight);
-            const __m128i lower = _mm_mulhi_epi16(load(far + i), far_weight);
+            const __m128i upper = _mm_mulhi_epi16(load(before + i), weight_before);
+            const __m128i lower = _mm_mulhi_epi16(load(after + i), weight_after);
             const __m128i sum = _mm_add_epi16(_mm_add_epi16(upper, lower), half);
             store_half(out + i, _mm_packus_epi16(_mm_srai_epi16(sum, 2), half));
         }
 #else
         for (std::size_t i = 0; i < length; ++i) {
-            const int upper = (near[i] * tap.weights[0]) >> 16;
-            const int lower = (far[i] * tap.weights[1]) >> 16;
+            const int upper = (before[i] * tap.weights[0]) >> 16;
+            const int lower = (after[i] * tap.weights[1]) >> 16;
             out[i] = static_cast<std::uint8_t>((upper + lower + 2) >> 2);
         }
 #endif
@@ -135,8 +136,8 @@ private:
         const __m128i zero = _mm_setzero_si128();
         for (; x < wide_; ++x) {
             const Tap& tap = columns_[static_cast<std::size_t>(x)];
-            const __m128i both = load_half(source + std::ptrdiff_t{3} * tap.near);    // r g b R G B . .
-            const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 24));  // r R g G b B . .
+            const __m128i both = load_half(source + std::ptrdiff_t{3} * tap.before);  // r g b R G B . .
+            const __m128i pairs = _mm_unpacklo_epi8(both, _mm_srli_epi64(both, 24));    // r R g G b B . .
             std::int32_t weights = 0;
             std::memcpy(&weights, tap.weights.data(), sizeof weights);
             const __m128i sums = _mm_madd_epi16(_mm_unpacklo_epi8(pairs, zero), _mm_set1_epi32(weights));
@@ -146,10 +147,10 @@ private:
 #endif
         for (; x < to_.width; ++x) {
             const Tap& tap = columns_[static_cast<std::size_t>(x)];
-            const std::uint8_t* const near = source + std::ptrdiff_t{3} * tap.near;
-            const std::uint8_t* const far = source + std::ptrdiff_t{3} * tap.far;
+            const std::uint8_t* const before = source + std::ptrdiff_t{3} * tap.before;
+            const std::uint8_t* const after = source + std::ptrdiff_t{3} * tap.after;
             for (int c = 0; c < 3; ++c) {
-                const int sum = near[c] * tap.weights[0] + far[c] * tap.weights[1];
+                const int sum = before[c] * tap.weights[0] + after[c] * tap.weights[1];
                 out[std::ptrdiff_t{step} * x + c] = static_cast<std::int16_t>(sum >> 4);
             }
         }

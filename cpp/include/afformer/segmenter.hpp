@@ -45,7 +45,7 @@ public:
 
     // On an engine of the caller's.
     explicit Segmenter(std::unique_ptr<Backend> backend, Fit fit = Fit::stretch)
-        : backend_(std::move(backend)), fit_(fit), prepare_(checked(backend_.get()).spec(), fit) {
+        : backend_(std::move(backend)), prepare_(checked(backend_.get()).spec(), fit) {
         prepared_.resize(static_cast<std::size_t>(spec().batch));
         row_bytes_ = spec().input_bytes() / prepared_.size();
     }
@@ -91,10 +91,8 @@ public:
                             std::to_string(picture.size.width) + " takes " + std::to_string(expected) +
                             " bytes, but got " + (ids == nullptr ? "a null pointer" : std::to_string(length)));
         }
-        guarded([&] {
-            answer(&picture, 1);
-            write(0, ids);
-        });
+        answer(&picture, 1);
+        write(0, ids);
     }
 
 private:
@@ -110,25 +108,11 @@ private:
     }
 
     void segment(const ImageView* pictures, std::size_t count, ClassMap* maps) {
-        guarded([&] {
-            answer(pictures, count);
-            for (std::size_t i = 0; i < count; ++i) {
-                maps[i].ids.resize(pixels(pictures[i].size));
-                maps[i].size = pictures[i].size;
-                write(i, maps[i].ids.data());
-            }
-        });
-    }
-
-    // Memory that runs out leaves tables half made, which the next picture of that size would take for its own.
-    template <typename Call>
-    void guarded(const Call& call) {
-        try {
-            call();
-        } catch (...) {
-            prepare_ = Preprocessor(spec(), fit_);
-            finish_ = Postprocessor();
-            throw;
+        answer(pictures, count);
+        for (std::size_t i = 0; i < count; ++i) {
+            maps[i].ids.resize(pixels(pictures[i].size));
+            maps[i].size = pictures[i].size;
+            write(i, maps[i].ids.data());
         }
     }
 
@@ -167,7 +151,6 @@ private:
     }
 
     std::unique_ptr<Backend> backend_;
-    Fit fit_;
     Preprocessor prepare_;
     Postprocessor finish_;
     std::vector<Prepared> prepared_;

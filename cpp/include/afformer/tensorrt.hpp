@@ -141,11 +141,12 @@ public:
     // Throws Error(backend) if the driver, the GPU or TensorRT is missing, or not what the engine was built with, or if
     // the device is not CUDA; Error(spec) if the JSON is not there, or cannot be read. Threads are of no use to a GPU.
     explicit TensorRtBackend(const std::filesystem::path& path, const Options& options = {}) : path_(path.string()) {
+        detail::check_threads(options.threads);
         std::error_code problem;
         if (!std::filesystem::is_regular_file(path, problem)) {
             throw Error(ErrorCode::backend, path_ + ": no such engine file");
         }
-        if (options.device != Device::cuda) {
+        if (options.device.value_or(Device::cuda) != Device::cuda) {
             throw Error(ErrorCode::backend, path_ + ": a TensorRT engine runs on an NVIDIA GPU, not on the cpu; choose "
                                                     "the device cuda");
         }
