@@ -106,8 +106,8 @@ static OrtStatusPtr ORT_API_CALL cuda(OrtCUDAProviderOptionsV2** made) NO_EXCEPT
     return NULL;
 }
 
-static OrtStatusPtr ORT_API_CALL update(OrtCUDAProviderOptionsV2* of, const char* const* keys, const char* const* values,
-                                        size_t count) NO_EXCEPTION {
+static OrtStatusPtr ORT_API_CALL update(OrtCUDAProviderOptionsV2* of, const char* const* keys,
+                                        const char* const* values, size_t count) NO_EXCEPTION {
     return count == 1 ? entry(NULL, keys[0], values[0]) : NULL;
 }
 
