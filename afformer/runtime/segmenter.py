@@ -189,6 +189,11 @@ class Segmenter:
         answer = self._backend.run(self._feed)[:filled]
         if answer.dtype.kind == "f" and not np.isfinite(answer.sum(dtype=np.float32)):
             raise BackendError(f"{self._backend.description}: the model's logits are not finite; its numbers overflow")
+        if answer.dtype.kind != "f" and answer.max() >= self.spec.num_classes:
+            raise BackendError(
+                f"{self._backend.description}: differs from its own spec: class id {answer.max()}, but only "
+                f"{self.spec.num_classes} classes; export it again"
+            )
         return answer
 
     def _classmap(self, answer: Array, prepared: Prepared, out: ClassMap | None = None) -> ClassMap:

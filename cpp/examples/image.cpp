@@ -1,5 +1,6 @@
 // Segments a picture file: afformer-image MODEL PICTURE [MASK.png [OVERLAY.png]]
 //
+// Takes pixels as they are stored: a rotation that a phone noted in the EXIF data is not applied, unlike in Python.
 // Prints each class's share of the picture, writes the class map in the model's colours, and the picture under it.
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_IMPLEMENTATION

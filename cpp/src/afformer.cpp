@@ -93,6 +93,7 @@ afformer_status afformer_segment(afformer_segmenter* segmenter, const uint8_t* d
                                  ptrdiff_t stride, int order, uint8_t* ids, size_t length) {
     return guarded([=] {
         require(segmenter != nullptr, "segmenter must not be NULL");
+        require(data != nullptr, "data must not be NULL");
         require(order == AFFORMER_RGB || order == AFFORMER_BGR, "order must be an afformer_order");
         const auto colors = order == AFFORMER_BGR ? afformer::ColorOrder::bgr : afformer::ColorOrder::rgb;
         segmenter->segment(afformer::ImageView(data, height, width, stride, colors), ids, length);

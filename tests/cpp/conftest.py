@@ -16,7 +16,12 @@ import pytest
 from tests.cpp.driver import Driver
 
 CPP = Path(__file__).parents[2] / "cpp"
-MODEST = ("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1", "-DCMAKE_C_FLAGS_RELEASE=-O1")
+MODEST = (
+    "-DAFFORMER_WERROR=ON",
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
+    "-DCMAKE_C_FLAGS_RELEASE=-O1",
+)
 """Compiling takes longer than running here."""
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")

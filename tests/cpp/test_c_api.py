@@ -158,7 +158,7 @@ def test_asking_for_what_is_not_there_gives_nothing(c: Library, segmenter: ctype
         ({"length": 1999}, INVALID_ARGUMENT, "a picture of 40x50 takes 2000 bytes, but got 1999"),
         ({"length": 2001}, INVALID_ARGUMENT, "a picture of 40x50 takes 2000 bytes, but got 2001"),
         ({"order": 2}, INVALID_ARGUMENT, "order must be an afformer_order"),
-        ({"data": None}, IMAGE, "a picture must be"),
+        ({"data": None}, INVALID_ARGUMENT, "data must not be NULL"),
         ({"height": 0}, IMAGE, "a picture must be"),
         ({"width": -50}, IMAGE, "a picture must be"),
         ({"stride": 149}, IMAGE, "149 bytes apart"),

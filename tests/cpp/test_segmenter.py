@@ -17,7 +17,7 @@ from afformer import assets
 from afformer.errors import AfformerError, BackendError, SpecError
 from afformer.images import read_image
 from afformer.runtime import ColorOrder, Fit, Segmenter
-from afformer.spec import METADATA_KEY
+from afformer.spec import METADATA_KEY, OutputKind
 from tests.cpp.conftest import Once, run
 from tests.cpp.driver import Driver
 from tests.cpp.models import TRAINED, write_tiny, write_trained
@@ -235,6 +235,18 @@ def test_thread_counts_that_cannot_be_are_refused(drive: Drive, tmp_path: Path, 
         Segmenter(path, threads=int(threads))
     common = str(expected.value).partition(" to ")[0]  # Python counts the machine's cores, C++ those it may use
     assert str(drive(path, "--threads", threads).problem).startswith(common)
+
+
+def test_ids_of_classes_that_the_spec_does_not_have_are_an_error(drive: Drive, tmp_path: Path) -> None:
+    spec = dataclasses.replace(SPEC, output=OutputKind.CLASSMAP)
+    stamped = dataclasses.replace(spec, classes=spec.classes[:2], palette=spec.palette[:2])
+    model = write_tiny_onnx(tmp_path / "model.onnx", spec, stamped)
+    bright = np.full((40, 50, 3), 255, np.uint8)
+    with pytest.raises(BackendError, match=r"class id 3, but only 2 classes; export it again$") as expected:
+        Segmenter(model, threads=1)(bright)
+    with pytest.raises(BackendError) as found:
+        drive(model)(bright)
+    assert str(found.value) == str(expected.value)
 
 
 def test_logits_that_are_not_finite_are_an_error(drive: Drive, tmp_path: Path) -> None:

@@ -23,6 +23,14 @@ def _read(probe: Probe, **changed: Any) -> dict[str, Any]:
     return probe.spec(json.dumps({**json.loads(PLAIN.to_json()), **changed}))
 
 
+@pytest.mark.parametrize("field", ["spec_version", "input", "layout", "input_hw", "classes"])
+def test_a_field_that_is_nested_without_end_is_refused(probe: Probe, field: str) -> None:
+    deep = "[" * 200_000 + "]" * 200_000
+    text = json.dumps({**json.loads(PLAIN.to_json()), field: None}).replace(f'"{field}": null', f'"{field}": {deep}')
+    with pytest.raises(RefusedError, match=r"^model\.onnx: its spec cannot be read \(nested too deeply\)"):
+        probe.spec(text)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     count=st.integers(1, 256),

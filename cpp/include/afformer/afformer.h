@@ -59,7 +59,7 @@ typedef enum afformer_order { AFFORMER_RGB = 0, AFFORMER_BGR = 1 } afformer_orde
 
 /* Start with `afformer_options options = AFFORMER_OPTIONS;`, which sets every default. */
 typedef struct afformer_options {
-    size_t size;         /* of this struct, by which the library tells versions of it apart */
+    size_t size;         /* of this struct: one of another version of this header is refused */
     int device;          /* an afformer_device */
     int threads;         /* CPU threads inside one operator; 0 leaves the choice to the engine */
     int fit;             /* an afformer_fit */

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <ios>
@@ -72,7 +73,8 @@ inline std::string read_bytes(const std::filesystem::path& path, ErrorCode code,
     if (!std::filesystem::is_regular_file(path, problem)) {
         throw Error(code, path.string() + ": no such file" + remedy);
     }
-    std::string bytes(std::filesystem::file_size(path, problem), '\0');
+    const std::uintmax_t size = std::filesystem::file_size(path, problem);
+    std::string bytes(problem ? 0 : static_cast<std::size_t>(size), '\0');
     std::ifstream file(path, std::ios::binary);
     if (problem || !file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
         throw Error(code, path.string() + ": cannot be read" + remedy);
@@ -106,10 +108,10 @@ struct EngineFile {
     // `where` names the file in errors. Throws Error(spec).
     static EngineFile from_json(const std::string& text, const std::string& where) {
         try {
-            const nlohmann::json fields = nlohmann::json::parse(text);
+            const nlohmann::json fields = detail::parse_json(text, where);
             const nlohmann::json& version = fields.at("engine_version");
             if (version != detail::engine_version) {
-                throw Error(ErrorCode::spec, where + ": engine format " + version.dump() +
+                throw Error(ErrorCode::spec, where + ": engine format " + detail::shown(version) +
                                                  ", but this version reads format " +
                                                  std::to_string(detail::engine_version) +
                                                  "; use a matching afformer version or build the engine again");
@@ -117,7 +119,7 @@ struct EngineFile {
             return parsed(fields, where);
         } catch (const nlohmann::json::exception& error) {
             throw Error(ErrorCode::spec,
-                        where + ": cannot be read (" + error.what() + "); build the engine again");
+                        where + ": cannot be read (" + detail::quotable(error.what()) + "); build the engine again");
         }
     }
 

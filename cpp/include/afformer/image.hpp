@@ -30,10 +30,17 @@ struct ImageView {
     ImageView(const std::uint8_t* data_, int height, int width, std::ptrdiff_t stride_ = 0,
               ColorOrder order_ = ColorOrder::rgb)
         : data(data_), size{height, width}, stride(stride_ != 0 ? stride_ : std::ptrdiff_t{3} * width), order(order_) {
-        if (data == nullptr || height < 1 || width < 1 || stride < std::ptrdiff_t{3} * width) {
+        check();
+    }
+
+    // Throws Error(image) if this is no picture. Called again when it is used, as the fields may have been changed.
+    void check() const {
+        if (data == nullptr || size.height < 1 || size.width < 1 || stride < std::ptrdiff_t{3} * size.width) {
             throw Error(ErrorCode::image, "a picture must be (H, W, 3) uint8 with at least one pixel and rows at least "
-                                          "3 * W bytes apart, but got " + std::to_string(height) + "x" +
-                                              std::to_string(width) + ", " + std::to_string(stride) + " bytes apart");
+                                          "3 * W bytes apart, but got " +
+                                              std::string(data == nullptr ? "a null pointer, " : "") +
+                                              std::to_string(size.height) + "x" + std::to_string(size.width) + ", " +
+                                              std::to_string(stride) + " bytes apart");
         }
     }
 };
@@ -43,7 +50,13 @@ struct ClassMap {
     Size size;
     std::vector<std::uint8_t> ids;
 
+    // Throws Error(invalid_argument) outside the map.
     [[nodiscard]] std::uint8_t at(int row, int column) const {
+        if (row < 0 || row >= size.height || column < 0 || column >= size.width) {
+            throw Error(ErrorCode::invalid_argument, "a class map of " + std::to_string(size.height) + "x" +
+                                                         std::to_string(size.width) + " has no pixel at row " +
+                                                         std::to_string(row) + ", column " + std::to_string(column));
+        }
         return ids.at(static_cast<std::size_t>(row) * static_cast<std::size_t>(size.width) +
                       static_cast<std::size_t>(column));
     }

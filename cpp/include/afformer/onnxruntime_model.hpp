@@ -101,7 +101,8 @@ public:
         }
         check(api().GetAllocatorWithDefaultOptions(&allocator_), "ONNX Runtime does not start");
         environment_ = made<OrtEnv>(api().ReleaseEnv, "ONNX Runtime does not start", [&](OrtEnv** made) {
-            return api().CreateEnv(ORT_LOGGING_LEVEL_FATAL, "afformer", made);
+            // A process has one environment: its level is the host program's, too. The session's own is set below.
+            return api().CreateEnv(ORT_LOGGING_LEVEL_WARNING, "afformer", made);
         });
         start_session(path, options.threads);
     }

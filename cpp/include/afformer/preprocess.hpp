@@ -43,6 +43,7 @@ public:
 
     // Writes one picture's `(3, H, W)` float or `(H, W, 3)` uint8 to `tensor`: all of it, the padding included.
     Prepared operator()(const ImageView& image, void* tensor) {
+        image.check();
         const Size covered = fit_ == Fit::stretch ? input_ : inside(image.size);
         const auto write = [&](int y, const std::uint8_t* row, int step) {
             if (kind_ == InputKind::float32) {

@@ -131,6 +131,19 @@ private:
             throw Error(ErrorCode::backend,
                         description() + ": the model's logits are not finite; its numbers overflow");
         }
+        if (spec().output_kind == OutputKind::classmap) {
+            require_known_ids(static_cast<const std::uint8_t*>(answer_), count * pixels(spec().input));
+        }
+    }
+
+    // A tensor's shape does not tell how many classes there are, and whoever looks one up trusts the ids.
+    void require_known_ids(const std::uint8_t* ids, std::size_t length) const {
+        const int largest = *std::max_element(ids, ids + length);
+        if (largest >= spec().num_classes()) {
+            throw Error(ErrorCode::backend, description() + ": differs from its own spec: class id " +
+                                                std::to_string(largest) + ", but only " +
+                                                std::to_string(spec().num_classes()) + " classes; export it again");
+        }
     }
 
     [[nodiscard]] std::size_t logits_in_row() const noexcept {

@@ -76,6 +76,32 @@ inline constexpr int spec_version = 1;
 inline constexpr int max_classes = 256;   // class maps are bytes here
 inline constexpr int max_length = 65535;  // keeps every product of sizes far inside 64 bits
 
+// A parser's message quotes what it stumbled over, which may be long and end inside a character.
+inline std::string quotable(std::string message) {
+    constexpr std::size_t most = 300;
+    if (message.size() > most) {
+        message.replace(most, std::string::npos, "...");
+    }
+    std::replace_if(
+        message.begin(), message.end(), [](char letter) { return letter < ' ' || letter > '~'; }, '?');
+    return message;
+}
+
+// Reads JSON that may come from anywhere: its nesting is bounded, since what walks it later recurses.
+inline nlohmann::json parse_json(const std::string& text, const std::string& where) {
+    constexpr int deepest = 16;
+    return nlohmann::json::parse(text, [&where](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+        if (depth > deepest) {
+            throw Error(ErrorCode::spec,
+                        where + ": its spec cannot be read (nested too deeply); export the model again");
+        }
+        return true;
+    });
+}
+
+// A value as it stands in an error.
+inline std::string shown(const nlohmann::json& value) { return quotable(value.dump()); }
+
 // Reads the fields of one spec; what is wrong with them becomes one line that names the file.
 class SpecReader {
 public:
@@ -109,7 +135,7 @@ private:
                 return choice;
             }
         }
-        refuse(std::string(name) + " is " + value.dump() + ", which is none that is known");
+        refuse(std::string(name) + " is " + shown(value) + ", which is none that is known");
     }
 
     // What follows from the rest, written for readers like this one: a model that says otherwise is not ours.
@@ -122,7 +148,7 @@ private:
     void require(const char* name, const nlohmann::json& known) const {
         const nlohmann::json& value = fields_.at(name);
         if (value != known) {
-            refuse(std::string(name) + " is " + value.dump() + ", only " + known.dump() + " is known");
+            refuse(std::string(name) + " is " + shown(value) + ", only " + shown(known) + " is known");
         }
     }
 
@@ -132,7 +158,7 @@ private:
         if (size.size() != 2 || !is_whole(size.at(0), 1, max_length) || !is_whole(size.at(1), 1, max_length) ||
             !is_whole(batch, 1, max_length)) {
             refuse("input size and batch must be positive, at most " + std::to_string(max_length) + ", got " +
-                   size.dump() + " and " + batch.dump());
+                   shown(size) + " and " + shown(batch));
         }
         spec.input = {size.at(0).get<int>(), size.at(1).get<int>()};
         spec.batch = batch.get<int>();
@@ -197,25 +223,14 @@ private:
     const std::string& where_;
 };
 
-// A parser's message quotes what it stumbled over, which may be long and end inside a character.
-inline std::string quotable(std::string message) {
-    constexpr std::size_t most = 300;
-    if (message.size() > most) {
-        message.replace(most, std::string::npos, "...");
-    }
-    std::replace_if(
-        message.begin(), message.end(), [](char letter) { return letter < ' ' || letter > '~'; }, '?');
-    return message;
-}
-
 }  // namespace detail
 
 inline ModelSpec ModelSpec::from_json(const std::string& text, const std::string& where) {
     try {
-        const nlohmann::json fields = nlohmann::json::parse(text);
+        const nlohmann::json fields = detail::parse_json(text, where);
         const nlohmann::json& version = fields.at("spec_version");
         if (version != detail::spec_version) {
-            throw Error(ErrorCode::spec, where + ": spec format " + version.dump() +
+            throw Error(ErrorCode::spec, where + ": spec format " + detail::shown(version) +
                                              ", but this version reads format " + std::to_string(detail::spec_version) +
                                              "; use a matching afformer version or export the model again");
         }
