@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,16 +72,20 @@ def test_the_c_library_serves_without_cmake(installed: Path, onnxruntime_library
 
 def test_onnx_runtime_can_be_linked(once: Once, tools: None, onnxruntime_library: Path, tmp_path: Path) -> None:
     def fill(folder: Path) -> None:
-        flags = ("-DAFFORMER_LINK_ONNXRUNTIME=ON", "-DAFFORMER_BUILD_C=OFF", "-DAFFORMER_BUILD_EXAMPLES=OFF")
+        flags = (*HASTY, "-DAFFORMER_LINK_ONNXRUNTIME=ON", "-DAFFORMER_BUILD_EXAMPLES=OFF")
         root = f"-DONNXRUNTIME_ROOT={onnxruntime_library.parent}"
         build(CPP, folder / "library", *flags, root)
         run("cmake", "--install", folder / "library", "--prefix", folder / "prefix")
         build(CONSUMER, folder / "consumer", *HASTY, f"-DCMAKE_PREFIX_PATH={folder / 'prefix'}", root)
 
-    program = once("linked", fill) / "consumer" / "consumer"
+    folder = once("linked", fill)
+    program = folder / "consumer" / "consumer"
     assert "libonnxruntime.so.1" in run("readelf", "-d", program)
     # No library is looked for at run time.
     assert "ONNX Runtime 1." in run(program, assets.MODEL, AFFORMER_ONNXRUNTIME="/nonsense")
+    installed = next((folder / "prefix").glob("lib*/libafformer.so"))
+    command = ("-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1]).afformer_version", str(installed))
+    run(sys.executable, *command)  # it finds ONNX Runtime where it was linked with it
 
 
 def test_linking_without_the_library_says_what_to_give(tools: None, tmp_path: Path) -> None:
