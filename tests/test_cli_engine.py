@@ -176,6 +176,19 @@ def test_an_engine_runs_on_the_gpu_without_being_told_and_on_no_cpu(tmp_path: Pa
     assert "--device cuda" in error_of(run("infer", engine, STREET, "-o", tmp_path / "out", "--device", "cpu"))
 
 
+def test_an_engine_is_inspected_without_its_gpu(tmp_path: Path) -> None:
+    engine = tmp_path / "model.engine"
+    with machine_with_gpu():
+        run("engine", float_model(tmp_path), "-o", engine)
+    done = run("inspect", engine, "--json")
+    assert done.exit_code == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["engine"].startswith("TensorRT ")
+    assert facts["tensors"]["output"]["name"] == "logits"
+    engine.unlink()
+    assert "model.engine: no such engine file" in error_of(run("inspect", engine))
+
+
 def test_without_onnx_the_extra_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['onnx'] = None\n"

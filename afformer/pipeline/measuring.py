@@ -13,14 +13,16 @@ from typing import Any
 
 from afformer import assets, datasets
 from afformer.benchmark import CALLS, Benchmark, benchmark
-from afformer.errors import AfformerError, ImageError
+from afformer.engine_file import EngineFile
+from afformer.errors import AfformerError, BackendError, ImageError
 from afformer.evaluation import Comparison, Evaluation, Progress, compare, evaluate, silent
 from afformer.latency import Contender, Seen, unseen
 from afformer.pipeline.engine import ANY_ENGINE, Engine, convention_of
 from afformer.runtime.backend import Backend, Device, input_tensor, output_tensor, parse_device
-from afformer.runtime.registry import has_own_size
+from afformer.runtime.registry import backend_name, has_own_size
 from afformer.runtime.segmenter import Segmenter
 from afformer.runtime.sources import open_pictures
+from afformer.spec import ModelSpec
 
 
 def evaluate_model(
@@ -138,20 +140,34 @@ def _accuracy(labelled: Labelled, contender: Contender) -> float:
 
 
 def inspect_model(model: Path, engine: Engine = ANY_ENGINE) -> dict[str, Any]:
-    """What a model says of itself, as plain data."""
-    with engine.open(model) as backend:
-        tensors = {"input": input_tensor(backend.spec), "output": output_tensor(backend.spec)}
-        described = {
+    """What a model says of itself, as plain data. A TensorRT engine is not loaded: its GPU need not be here.
+
+    Raises:
+        AfformerError: The model cannot be opened, or nothing lies beside the engine.
+    """
+    spec, description = _described(model, engine)
+    tensors = {"input": input_tensor(spec), "output": output_tensor(spec)}
+    return {
+        "path": str(model),
+        "bytes": model.stat().st_size,
+        "engine": description,
+        "tensors": {
             kind: {"name": tensor.name, "dtype": str(tensor.dtype), "shape": list(tensor.shape)}
             for kind, tensor in tensors.items()
-        }
-        return {
-            "path": str(model),
-            "bytes": model.stat().st_size,
-            "engine": backend.description,
-            "tensors": described,
-            "spec": json.loads(backend.spec.to_json()),
-        }
+        },
+        "spec": json.loads(spec.to_json()),
+    }
+
+
+def _described(model: Path, engine: Engine) -> tuple[ModelSpec, str]:
+    """A model's spec, and what runs it."""
+    if (engine.backend or backend_name(model)) == "tensorrt":
+        if not model.is_file():
+            raise BackendError(f"{model}: no such engine file")
+        beside = EngineFile.beside(model)
+        return beside.spec, f"{beside.library.title} {beside.version}, for {beside.gpu or 'no GPU in particular'}"
+    with engine.open(model) as backend:
+        return backend.spec, backend.description
 
 
 def _open_both(engine: Engine, a: Path, b: Path, stack: contextlib.ExitStack) -> tuple[Backend, Backend]:
