@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
 import json
 import shlex
 from pathlib import Path
 from typing import Any
 
-from afformer.errors import SpecError
+from afformer.errors import BackendError, SpecError
 from afformer.spec import ModelSpec
 
 ENGINE_VERSION = 1
@@ -103,6 +104,20 @@ class EngineFile:
         }
         return json.dumps(fields, indent=2) + "\n"
 
+    def read_plan(self, plan: Path) -> bytes:
+        """The plan, if it is the one that this describes.
+
+        Raises:
+            BackendError: It is another one, or not all of it.
+        """
+        content = plan.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.plan_sha256:
+            raise BackendError(
+                f"{plan}: is not the engine that {json_path(plan).name} describes, or not all of it; copy both again, "
+                "or build the engine again"
+            )
+        return content
+
     def command(self, plan: str) -> str:
         """The line that builds such a plan again from the same ONNX file.
 
@@ -149,6 +164,16 @@ class EngineFile:
                 "the JSON beside its engine, or build both with `afformer-cli engine`"
             ) from error
         return cls.from_json(text, str(path))
+
+
+def require_plan(plan: Path) -> None:
+    """Whether there is a plan.
+
+    Raises:
+        BackendError: There is no such file.
+    """
+    if not plan.is_file():
+        raise BackendError(f"{plan}: no such engine file")
 
 
 def json_path(plan: Path) -> Path:

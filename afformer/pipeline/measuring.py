@@ -13,8 +13,8 @@ from typing import Any
 
 from afformer import assets, datasets
 from afformer.benchmark import CALLS, Benchmark, benchmark
-from afformer.engine_file import EngineFile
-from afformer.errors import AfformerError, BackendError, ImageError
+from afformer.engine_file import EngineFile, require_plan
+from afformer.errors import AfformerError, ImageError
 from afformer.evaluation import Comparison, Evaluation, Progress, compare, evaluate, silent
 from afformer.latency import Contender, Seen, unseen
 from afformer.pipeline.engine import ANY_ENGINE, Engine, convention_of
@@ -162,8 +162,7 @@ def inspect_model(model: Path, engine: Engine = ANY_ENGINE) -> dict[str, Any]:
 def _described(model: Path, engine: Engine) -> tuple[ModelSpec, str]:
     """A model's spec, and what runs it."""
     if (engine.backend or backend_name(model)) == "tensorrt":
-        if not model.is_file():
-            raise BackendError(f"{model}: no such engine file")
+        require_plan(model)
         beside = EngineFile.beside(model)
         return beside.spec, f"{beside.library.title} {beside.version}, for {beside.gpu or 'no GPU in particular'}"
     with engine.open(model) as backend:

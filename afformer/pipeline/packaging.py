@@ -11,8 +11,7 @@ from string import Template
 from typing import Any
 
 import afformer
-from afformer.digest import sha256
-from afformer.engine_file import EngineFile, Library, json_path
+from afformer.engine_file import EngineFile, Library, json_path, require_plan
 from afformer.errors import AfformerError, BackendError, OutputError
 from afformer.output import make_folder
 from afformer.pipeline.engine import ANY_ENGINE
@@ -99,13 +98,9 @@ def _spec_of(model: Path) -> ModelSpec:
 
 def _engine(plan: Path) -> EngineFile:
     """What lies beside a plan, if the plan is whole and the C++ runtime can run it."""
-    if not plan.is_file():
-        raise BackendError(f"{plan}: no such engine file")
+    require_plan(plan)
     engine = EngineFile.beside(plan)
-    if sha256(plan) != engine.plan_sha256:
-        raise BackendError(
-            f"{plan}: is not the engine that {json_path(plan).name} describes, or not all of it; copy both again"
-        )
+    engine.read_plan(plan)
     if engine.library is not Library.TENSORRT:
         raise BackendError(
             f"{plan}: is an engine of {engine.library.title}, which the C++ runtime does not run; package its .onnx "

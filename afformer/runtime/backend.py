@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 import enum
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -105,6 +107,29 @@ def output_tensor(spec: ModelSpec) -> TensorInfo:
         dtype = np.dtype(np.uint8 if spec.num_classes <= 256 else np.int32)
         return TensorInfo("classmap", (spec.batch, *spec.input_hw), dtype)
     return TensorInfo("logits", (spec.batch, spec.num_classes, *spec.logits_hw), np.dtype(np.float32))
+
+
+Described = tuple[str, str, tuple[int | str, ...]]
+"""Name, type and shape of a tensor that a model has, in its engine's words."""
+
+
+def tensor_text(tensor: Described) -> str:
+    """A tensor for people, `image float32[1, 3, 360, 480]`."""
+    name, kind, shape = tensor
+    return f"{name} {kind}[{', '.join(map(str, shape))}]"
+
+
+def check_tensor(found: Sequence[Described], expected: Described, path: Path) -> None:
+    """Whether a model's inputs, or its outputs, are the one that its spec promises.
+
+    Raises:
+        BackendError: They are not.
+    """
+    if list(found) != [expected]:
+        raise BackendError(
+            f"{path}: differs from its own spec: expected the tensor {tensor_text(expected)}, but the model has "
+            f"{', '.join(map(tensor_text, found))}; export it again"
+        )
 
 
 def parse_device(name: Device | str) -> Device:

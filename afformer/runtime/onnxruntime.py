@@ -13,7 +13,16 @@ import onnxruntime as ort
 from afformer.errors import BackendError
 from afformer.nvidia import load_tensorrt_10
 from afformer.output import make_folder
-from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
+from afformer.runtime.backend import (
+    Array,
+    Backend,
+    Device,
+    TensorInfo,
+    check_tensor,
+    check_threads,
+    input_tensor,
+    output_tensor,
+)
 from afformer.runtime.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 
@@ -42,8 +51,8 @@ class OnnxRuntimeBackend(Backend):
         providers = self._providers(path, device)
         session = _open(path, providers, threads)
         self.spec = _read_spec(session, path)
-        _check_tensor(session.get_inputs(), input_tensor(self.spec), path)
-        _check_tensor(session.get_outputs(), output_tensor(self.spec), path)
+        _check(session.get_inputs(), input_tensor(self.spec), path)
+        _check(session.get_outputs(), output_tensor(self.spec), path)
         self._session: ort.InferenceSession | None = session
         self._device = device
         self._binding = session.io_binding()
@@ -198,20 +207,10 @@ def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
     return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where=str(path))
 
 
-def _check_tensor(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:
-    found = [(node.name, tuple(node.shape), node.type) for node in actual]
+def _check(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:
+    found = [(node.name, node.type.removeprefix("tensor(").removesuffix(")"), tuple(node.shape)) for node in actual]
     kind = "float" if expected.dtype == np.float32 else expected.dtype.name
-    wanted = (expected.name, expected.shape, f"tensor({kind})")
-    if found != [wanted]:
-        raise BackendError(
-            f"{path}: differs from its own spec: expected the tensor {_named(wanted)}, but the model has "
-            f"{', '.join(map(_named, found))}; export it again"
-        )
-
-
-def _named(tensor: tuple[str, tuple[int | str, ...], str]) -> str:
-    name, shape, kind = tensor
-    return f"{name} {kind[len('tensor(') : -1]}[{', '.join(map(str, shape))}]"
+    check_tensor(found, (expected.name, kind, expected.shape), path)
 
 
 def _first_line(error: Exception) -> str:

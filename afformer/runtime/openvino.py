@@ -10,7 +10,16 @@ import openvino as ov
 from openvino.frontend import FrontEndManager
 
 from afformer.errors import BackendError
-from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
+from afformer.runtime.backend import (
+    Array,
+    Backend,
+    Device,
+    TensorInfo,
+    check_tensor,
+    check_threads,
+    input_tensor,
+    output_tensor,
+)
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
@@ -53,8 +62,8 @@ class OpenVinoBackend(Backend):
             raise BackendError(f"OpenVINO runs on the cpu only, not on {device.value}; choose the device cpu")
         model, request = _compile(path, threads, precision)
         self.spec = _read_spec(model, path)
-        _check_tensor(model.inputs, input_tensor(self.spec), path)
-        _check_tensor(model.outputs, output_tensor(self.spec), path)
+        _check(model.inputs, input_tensor(self.spec), path)
+        _check(model.outputs, output_tensor(self.spec), path)
         self._request: ov.InferRequest | None = request
         count = f"{threads} threads" if threads else "default threads"
         self.description = f"OpenVINO {ov.__version__.split('-', 1)[0]}, cpu, {precision.value}, {count}"
@@ -99,17 +108,9 @@ def _read_spec(model: ov.Model, path: Path) -> ModelSpec:
     return ModelSpec.from_metadata(text, where=str(path))
 
 
-def _check_tensor(ports: list[ov.Output], expected: TensorInfo, path: Path) -> None:
-    found = [TensorInfo(port.any_name, tuple(port.shape), port.element_type.to_dtype()) for port in ports]
-    if found != [expected]:
-        raise BackendError(
-            f"{path}: differs from its own spec: expected the tensor {_named(expected)}, but the model has "
-            f"{', '.join(map(_named, found))}; export it again"
-        )
-
-
-def _named(tensor: TensorInfo) -> str:
-    return f"{tensor.name} {tensor.dtype}[{', '.join(map(str, tensor.shape))}]"
+def _check(ports: list[ov.Output], expected: TensorInfo, path: Path) -> None:
+    found = [(port.any_name, str(port.element_type.to_dtype()), tuple(port.shape)) for port in ports]
+    check_tensor(found, (expected.name, str(expected.dtype), expected.shape), path)
 
 
 def _reason(error: Exception) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from afformer.engine_file import EngineFile, Gpu, Library, json_path
+from afformer.engine_file import EngineFile, Gpu, Library, require_plan
 from afformer.errors import BackendError
 from afformer.nvidia import Journal, journal, load, version_numbers
 from afformer.runtime import cuda
-from afformer.runtime.backend import Array, Backend, Device, TensorInfo, check_threads, input_tensor, output_tensor
+from afformer.runtime.backend import (
+    Array,
+    Backend,
+    Device,
+    TensorInfo,
+    check_threads,
+    input_tensor,
+    output_tensor,
+    tensor_text,
+)
 
 _AMPERE = (8, 0)
 _log = logging.getLogger(__name__)
@@ -45,8 +52,7 @@ class TensorRtBackend(Backend):
     def __init__(self, path: Path | str, *, device: Device = Device.CUDA, threads: int = 0) -> None:
         path = Path(path)
         check_threads(threads)
-        if not path.is_file():
-            raise BackendError(f"{path}: no such engine file")
+        require_plan(path)
         if device is not Device.CUDA:
             raise BackendError(
                 f"{path}: a TensorRT engine runs on an NVIDIA GPU, not on the {device.value}; choose the device cuda "
@@ -168,12 +174,7 @@ class _Network:
 
 
 def _deserialize(runtime: Any, file: EngineFile, path: Path, complaints: Journal) -> Any:
-    plan = path.read_bytes()
-    if hashlib.sha256(plan).hexdigest() != file.plan_sha256:
-        raise BackendError(
-            f"{path}: is not the engine that {json_path(path).name} describes, or not all of it; copy both again, or "
-            "build the engine again"
-        )
+    plan = file.read_plan(path)
     if file.version_compatible and file.library is Library.TENSORRT:
         runtime.engine_host_code_allowed = True  # such a plan brings a small runtime of its own version along
     engine = runtime.deserialize_cuda_engine(plan)
@@ -186,15 +187,12 @@ def _check_tensors(trt: ModuleType, engine: Any, expected: list[TensorInfo], pat
     kinds = {trt.DataType.FLOAT: "float32", trt.DataType.UINT8: "uint8", trt.DataType.INT32: "int32"}
     names: list[str] = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     found = [
-        _named(name, kinds.get(engine.get_tensor_dtype(name), "?"), engine.get_tensor_shape(name)) for name in names
+        tensor_text((name, kinds.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name))))
+        for name in names
     ]
-    wanted = [_named(name, str(dtype), shape) for name, shape, dtype in expected]
+    wanted = [tensor_text((name, str(dtype), shape)) for name, shape, dtype in expected]
     if found != wanted:
         raise BackendError(
             f"{path}: differs from its own spec: expected the tensors {' and '.join(wanted)}, but the engine has "
             f"{' and '.join(found) or 'none'}; build it again"
         )
-
-
-def _named(name: str, kind: str, shape: Iterable[int]) -> str:
-    return f"{name} {kind}[{', '.join(map(str, shape))}]"
