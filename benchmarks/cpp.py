@@ -30,7 +30,7 @@ import numpy.typing as npt
 from afformer import assets
 from afformer.commands.options import hxw
 from afformer.images import read_image
-from afformer.machine import Machine
+from afformer.measure.machine import Machine
 from afformer.runtime import Segmenter
 
 CPP = Path(__file__).parents[1] / "cpp"

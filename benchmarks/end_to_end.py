@@ -21,12 +21,12 @@ import onnx
 import torch
 
 from afformer import Segmenter, assets, datasets
-from afformer.benchmark import aligned
 from afformer.commands.options import hxw
 from afformer.export.onnx import build_graph
 from afformer.images import RGBImage, read_image
-from afformer.latency_worker import Stopwatch
-from afformer.machine import Machine
+from afformer.measure.benchmark import aligned
+from afformer.measure.machine import Machine
+from afformer.measure.timing_worker import Stopwatch
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import AFFormer
 from afformer.runtime import open_backend

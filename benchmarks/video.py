@@ -21,11 +21,11 @@ import numpy as np
 
 from afformer import assets
 from afformer.commands.options import hxw
-from afformer.machine import Machine
-from afformer.pipeline.engine import Engine
-from afformer.pipeline.segmenting import Wanted, segment_pictures
+from afformer.measure.machine import Machine
 from afformer.runtime import open_backend
-from afformer.runtime.backend import input_tensor
+from afformer.runtime.backends.base import input_tensor
+from afformer.runtime.opening import OpenOptions
+from afformer.streams.segment import Wanted, segment_pictures
 from cpp import ride
 
 
@@ -55,7 +55,11 @@ def whole(turns: Connection, model: Path, threads: int, clip: Path) -> None:
     """Seconds from the first frame asked for to the finished video, each time it is asked."""
     while turns.recv():
         result = segment_pictures(
-            model, [str(clip)], clip.parent / "out", wanted=Wanted(video=True), engine=Engine(threads=threads)
+            model,
+            [str(clip)],
+            clip.parent / "out",
+            wanted=Wanted(video=True),
+            open_options=OpenOptions(threads=threads),
         )
         turns.send(result.flow.seconds)
 

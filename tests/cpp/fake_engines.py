@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from afformer.engine_file import EngineFile, Gpu, Library, json_path
-from afformer.runtime.backend import Array, input_tensor, output_tensor
+from afformer.runtime.backends.base import Array, input_tensor, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
 
 SPEC = ModelSpec(
     variant="tiny",

@@ -18,8 +18,8 @@ from afformer import assets
 from afformer.images import read_image
 from afformer.runtime import Fit, Segmenter
 from afformer.spec import ModelSpec
+from tests.builders.tiny_onnx import SPEC, without_metadata, write_tiny_onnx
 from tests.cpp.conftest import CPP, STRICT_C, run
-from tests.runtime.tiny_models import SPEC, without_metadata, write_tiny_onnx
 
 Picture = npt.NDArray[np.uint8]
 

@@ -17,13 +17,13 @@ import numpy.typing as npt
 import pytest
 
 from afformer import assets
-from afformer.engine_file import EngineFile, Gpu, Library, json_path
 from afformer.errors import BackendError, SpecError
 from afformer.images import read_image
 from afformer.runtime import Segmenter
-from afformer.runtime.backend import check_threads
-from afformer.runtime.fake import FakeBackend
+from afformer.runtime.backends.base import check_threads
 from afformer.spec import ModelSpec
+from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
+from tests.builders.fake_backend import FakeBackend
 from tests.cpp.conftest import CPP, MODEST, WARNINGS, build, run
 from tests.cpp.driver import Driver
 from tests.cpp.fake_engines import BYTES, HERE, SPEC, VERSION, infer, write_engine
@@ -217,7 +217,7 @@ def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path
 def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
     path = write_engine(tmp_path, **changes)
     with machine_with_gpu():
-        from afformer.runtime.tensorrt import check_fit
+        from afformer.tensorrt.backend import check_fit
 
         with pytest.raises(BackendError) as theirs:
             check_fit(EngineFile.beside(path), path, VERSION, HERE)
