@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
-from afformer.runtime.batches import BatchSegment, groups
+from afformer.runtime.batches import BatchSegmenter, groups
 from afformer.streams.pipes import Halt, Halted, Pipe
 from afformer.streams.sinks import Sink
 from afformer.streams.smoothing import Smoothing
@@ -42,7 +42,7 @@ _STUCK_S = 2.0
 
 
 class Segment(Protocol):
-    """A `Segmenter`, or anything like it. One that is a `BatchSegment` as well is given that many frames at a time."""
+    """A `Segmenter`, or anything like it. One that is a `BatchSegmenter` as well is given that many frames at a time."""
 
     def __call__(self, image: RGBImage, /, *, out: ClassMap | None = None) -> ClassMap:
         """From `(H, W, 3)` uint8 RGB to `(H, W)` class ids, in `out` if it is given, else in a new array."""
@@ -175,7 +175,7 @@ class _Segmenting:
         self.source, self.report = source, report
         self._one, self._many = segmenter, None
         self._batch = 1
-        if isinstance(segmenter, BatchSegment) and not source.live:
+        if isinstance(segmenter, BatchSegmenter) and not source.live:
             self._many, self._batch = segmenter.segment_batch, segmenter.batch
         self.depth = max(_DEPTH, self._batch)
         """Frames that a queue must hold so that nobody waits while a group is segmented."""

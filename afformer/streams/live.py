@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 
 from afformer.errors import ImageError
-from afformer.images import quiet_opencv
+from afformer.opencv import quiet_opencv
 from afformer.streams.sources import Frame, Source
 from afformer.streams.video import BGRImage, Capture, PicturePool, rate_of, read_picture
 

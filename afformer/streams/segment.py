@@ -11,7 +11,8 @@ from typing import Any
 
 from afformer.errors import OutputError
 from afformer.files import make_folder
-from afformer.images import ClassMap, single_threaded_opencv
+from afformer.images import ClassMap
+from afformer.opencv import single_threaded_opencv
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter

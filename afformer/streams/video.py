@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from afformer.errors import ImageError, OutputError
 from afformer.files import check_writable
-from afformer.images import ClassMap, RGBImage, quiet_opencv
+from afformer.images import ClassMap, RGBImage
+from afformer.opencv import quiet_opencv
 from afformer.runtime.render import Renderer
 from afformer.streams.sinks import Sink
 from afformer.streams.sources import Frame, Source
