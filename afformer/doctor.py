@@ -20,15 +20,14 @@ from typing import Any
 from afformer import assets
 from afformer.errors import AfformerError, BackendError
 from afformer.measure.machine import Machine
+from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10, tensorrt_10_command
 from afformer.tensorrt.packages import (
     OLDEST_CUDA,
     install_command,
     installed,
     is_jetson,
     load,
-    load_tensorrt_10,
     nvidia_smi,
-    tensorrt_10_command,
 )
 from afformer.tensorrt.plan_file import Gpu, Library
 

@@ -1,4 +1,4 @@
-"""From model file and picture to class map. Loads its engines when they are used, and never torch or onnx."""
+"""From model file and picture to class map. Backends are imported when they are opened; torch and onnx never are."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib
 import importlib.util
@@ -29,7 +28,6 @@ _KEPT = 100
 """Messages that are kept at most."""
 _SMI_SECONDS = 10.0
 """A driver that sleeps takes seconds to wake up."""
-_TENSORRT_10 = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
 
 
 def is_jetson() -> bool:
@@ -115,30 +113,6 @@ def nvidia_smi() -> str:
     if said.returncode:
         raise BackendError(f"nvidia-smi fails: {first}")
     return first
-
-
-def load_tensorrt_10() -> None:
-    """Loads the libraries that ONNX Runtime's TensorRT provider wants: those of pip's packages, or the system's.
-
-    The provider would not look into pip's packages, but takes what is in the process already.
-
-    Raises:
-        OSError: They are not there.
-    """
-    found = importlib.util.find_spec("tensorrt_libs")
-    folders = [Path(folder) for folder in (found.submodule_search_locations if found else None) or ()]
-    for name in _TENSORRT_10:
-        ctypes.CDLL(next((str(folder / name) for folder in folders if (folder / name).is_file()), name))
-
-
-def tensorrt_10_command(cuda: str) -> str:
-    """The line that installs what `load_tensorrt_10` loads.
-
-    Args:
-        cuda: CUDA version that ONNX Runtime was built for, as it tells it; may be empty.
-    """
-    major = cuda.split(".", 1)[0]
-    return f'pip install "tensorrt-cu{major if major.isdecimal() else 13}<11"'
 
 
 def _module(library: Library) -> str | None:
