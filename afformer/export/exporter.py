@@ -11,7 +11,7 @@ from afformer import assets
 from afformer.extras import requires_extra
 from afformer.images import read_image
 from afformer.runtime.backends.registry import open_backend
-from afformer.streams.sources import open_pictures
+from afformer.streams.picture_files import open_pictures
 
 if TYPE_CHECKING:
     from afformer.export.onnx import ExportOptions, ExportReport

@@ -11,7 +11,7 @@ from afformer.errors import AfformerError
 from afformer.extras import requires_extra
 from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.opening import DEFAULT, OpenOptions
-from afformer.streams.sources import open_pictures
+from afformer.streams.picture_files import open_pictures
 
 if TYPE_CHECKING:
     from afformer.quantize.quantizer import Engines, QuantizeOptions

@@ -26,16 +26,7 @@ _HOMES = {
     "open_backend": "backends.registry",
 }
 
-__all__ = [
-    "Backend",
-    "ColorOrder",
-    "Device",
-    "Fit",
-    "Segmenter",
-    "backend_names",
-    "classmap_from_logits",
-    "open_backend",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

@@ -13,7 +13,7 @@ import pytest
 
 from afformer.errors import ImageError
 from afformer.streams.sources import open_source
-from afformer.streams.video import VideoFile
+from afformer.streams.video_file import VideoFile
 from tests.builders.videos import mjpeg_server, write_clip
 
 
