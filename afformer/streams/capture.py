@@ -112,12 +112,9 @@ class FrameBuffers:
 
     def rgb(self, picture: BGRImage) -> RGBImage:
         """The picture in RGB, in a buffer that nobody else uses."""
-        buffer = np.empty_like(picture)
-        while self._free:
-            candidate = self._free.pop()
-            if candidate.shape == picture.shape:
-                buffer = candidate
-                break
+        buffer = self._free.pop() if self._free else None
+        if buffer is None or buffer.shape != picture.shape:
+            buffer = np.empty_like(picture)
         cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=buffer)
         return buffer
 

@@ -71,8 +71,6 @@ class LiveSource(FrameSource):
     Args:
         connect: Opens the camera or stream; raises `ImageError` if it cannot.
         title: What messages call it: the URL, or `camera 0`.
-        name: What outputs are named after.
-        retry: When to reconnect.
         clocked: Whether it has a frame rate of its own; pictures over HTTP may come without one.
         clock: Returns seconds; for simulations.
         pause: Waits for so many seconds, or until `stop`; for simulations.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import enum
 import queue
 import signal
 import threading
@@ -66,17 +64,8 @@ class StopRequest:
             signal.signal(*self._before.popitem())
 
 
-@dataclasses.dataclass(frozen=True)
-class _Failed:
-    error: Exception
-
-
-class _End(enum.Enum):
-    END = enum.auto()
-
-
 class StageQueue(Generic[T]):
-    """A short queue between two threads, which also carries the end and an error.
+    """A short queue of items other than None between two threads, which also carries the end and an error.
 
     Args:
         depth: Most items that it holds.
@@ -85,7 +74,7 @@ class StageQueue(Generic[T]):
     """
 
     def __init__(self, depth: int, stop: StopRequest, idle: Callable[[], None] = lambda: None) -> None:
-        self._queue: queue.Queue[T | _Failed | _End] = queue.Queue(depth)
+        self._queue: queue.Queue[T | Exception | None] = queue.Queue(depth)
         self._stop, self._idle = stop, idle
 
     def feed(self, items: Generator[T, None, None]) -> None:
@@ -94,23 +83,23 @@ class StageQueue(Generic[T]):
             try:
                 for item in items:
                     self._put(item)
-                self._put(_End.END)
+                self._put(None)
             except Exception as error:
-                self._put(_Failed(error))
+                self._put(error)
 
     def __iter__(self) -> Iterator[T]:
-        while not isinstance(item := self._get(), _End):
-            if isinstance(item, _Failed):
-                raise item.error
+        while (item := self._get()) is not None:
+            if isinstance(item, Exception):
+                raise item
             yield item
 
-    def _put(self, item: T | _Failed | _End) -> None:
+    def _put(self, item: T | Exception | None) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Full):
                 return self._queue.put(item, timeout=_POLL_S)
         raise FlowStopped
 
-    def _get(self) -> T | _Failed | _End:
+    def _get(self) -> T | Exception | None:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Empty):
                 return self._queue.get(timeout=_POLL_S)

@@ -57,11 +57,6 @@ class OutputOptions:
     smooth: int = 1
     fps: float | None = None
 
-    @property
-    def any_written(self) -> bool:
-        """Whether files, or lines on stdout, are asked for."""
-        return bool(self.outputs or self.video or self.json_lines)
-
 
 @dataclasses.dataclass(frozen=True)
 class SegmentReport:
@@ -163,7 +158,7 @@ def _without_results(source: FrameSource, folder: Path | None) -> FrameSource:
 
 
 def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | None) -> OutputOptions:
-    if options.any_written or (folder is None and options.show):
+    if options.outputs or options.video or options.json_lines or (folder is None and options.show):
         return options
     outputs = () if _is_video(source) else (Output.OVERLAY, Output.MASK)
     return dataclasses.replace(options, outputs=outputs, video=_is_video(source))
@@ -174,7 +169,7 @@ def _check_fps(options: OutputOptions, source: FrameSource) -> None:
         raise OutputError(f"fps is {options.fps:g}, but no video is written; ask for a video, or leave fps out")
     if options.fps is not None and source.fps is not None:
         raise OutputError(
-            f"fps is {options.fps:g}, but {source.name} has its own, {source.fps:g}, which its video keeps; leave fps out"
+            f"fps is {options.fps:g}, but {source.name} has its own, {source.fps:g}, and keeps it; leave fps out"
         )
 
 

@@ -81,10 +81,6 @@ class FolderSink(Sink):
     run replaces another; results of an earlier run are replaced.
 
     Args:
-        folder: Where to; created if it is missing.
-        renderer: Draws with the model's palette.
-        outputs: What to write.
-        legend: Put a legend beside overlays.
         protected: Files that must never be overwritten: the inputs.
 
     Raises:
@@ -159,7 +155,6 @@ class JsonLinesSink(Sink):
 
     Args:
         target: The file, or a text stream (such as `sys.stdout`) that is flushed after each line and stays open.
-        classes: Class names.
 
     Raises:
         OutputError: Nothing can be written there.

@@ -34,11 +34,8 @@ class VideoSink(Sink):
 
     Args:
         path: `.mp4`, `.m4v`, `.mov`, `.mkv` (MPEG-4) or `.avi` (Motion JPEG).
-        renderer: Draws with the model's palette.
-        fps: Frames per second of the video.
         paced: Repeat pictures where the frames' time stamps leave gaps, up to two seconds, so that the video of a
             camera runs in real time. Otherwise every frame is written once.
-        legend: Draw a legend into the corner.
 
     Raises:
         OutputError: The ending stands for no known format, or nothing can be written there.
@@ -132,7 +129,6 @@ class Pace:
     """How often to repeat the last picture so that a video keeps up with its frames' time stamps.
 
     Args:
-        fps: Frames per second of the video.
     """
 
     def __init__(self, fps: float) -> None:

@@ -55,8 +55,6 @@ class Window:
     """Shows results as they come. For the main thread only, where some systems require windows to be.
 
     Args:
-        renderer: Draws with the model's palette.
-        gui: The toolkit.
         folder: Where screenshots go.
         legend: Whether the legend is shown at first.
         still: Whether each frame stays until the space bar is pressed, for pictures that are not frames of a video.
@@ -162,9 +160,6 @@ class Window:
 
 class OpenCvGui:
     """A window of OpenCV's, behind `Gui`.
-
-    Args:
-        title: The window's title.
 
     Raises:
         OutputError: This OpenCV has no windows, or there is no display.

@@ -65,7 +65,7 @@ def test_commands_work_without_torch_and_onnx(tmp_path: Path, labelled: tuple[Pa
     images, labels = labelled
     blocked = (
         "import sys\n"
-        "sys.modules.update(dict.fromkeys(['torch', 'onnx', 'onnxscript', 'onnxsim', 'safetensors', 'PIL']))\n"
+        "sys.modules.update(dict.fromkeys(['torch', 'onnx', 'onnxscript', 'onnxsim', 'safetensors']))\n"
         "from afformer.cli import main\n"
         "main(sys.argv[1:])"
     )

@@ -119,8 +119,8 @@ def check_tensors(
         found: The model's inputs, then its outputs: name, numpy's name of the type, shape.
         spec: The model's spec.
         path: The model file.
-        kind: What messages call it.
-        remedy: What messages advise.
+        kind: What the message calls it.
+        remedy: What the message advises.
 
     Raises:
         BackendError: It has others.

@@ -34,8 +34,6 @@ class OnnxRuntimeBackend(Backend):
     """An exported model on ONNX Runtime.
 
     Args:
-        path: The `.onnx` file.
-        device: Where to run.
         threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
 
     Raises:
@@ -100,7 +98,6 @@ class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
 
     Args:
         path: The `.onnx` file: float, or INT8 for the target `tensorrt`.
-        device: Must be CUDA.
         threads: As for `OnnxRuntimeBackend`.
 
     Raises:

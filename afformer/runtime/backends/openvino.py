@@ -33,8 +33,6 @@ class OpenVinoBackend(Backend):
     """An exported model, float or INT8 for the target `generic`, on OpenVINO.
 
     Args:
-        path: The `.onnx` file.
-        device: CPU; OpenVINO has no CUDA.
         threads: Threads inside one operator; 0 leaves the choice to OpenVINO (the physical cores).
         precision: The type of float computations. OpenVINO's own default is bfloat16 where the CPU has it, which
             visibly changes the result.

@@ -23,7 +23,6 @@ class PyTorchBackend(Backend):
 
     Args:
         path: Any file that `load_checkpoint` reads.
-        device: Where to run.
         threads: Threads inside one operator; 0 leaves the choice to PyTorch.
         input_hw: Height and width to run at; None means the data set's usual size.
 

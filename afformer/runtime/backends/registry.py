@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import Backend, Device, parse_device
 
-
-class BackendFactory(Protocol):
-    """How a registered class is called."""
-
-    def __call__(self, path: Path, *, device: Device, threads: int) -> Backend:
-        """Opens a model file. A backend for checkpoints takes `input_hw: tuple[int, int] | None` as well."""
-        ...
+BackendFactory = Callable[..., Backend]
+"""Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +106,7 @@ class Registry:
         factory, known = self._factory(name), self._known[name]
         device = known.device if device is None else parse_device(device)
         if known.any_size:
-            return factory(path, device=device, threads=threads, input_hw=input_hw)  # type: ignore[call-arg]
+            return factory(path, device=device, threads=threads, input_hw=input_hw)
         backend = factory(path, device=device, threads=threads)
         if input_hw and backend.spec.input_hw != input_hw:
             own = "x".join(map(str, backend.spec.input_hw))
