@@ -76,7 +76,7 @@ def classmap_from_logits(
     grid = _Grid(_Axis.of(height, span_y, out_hw[0]), _Axis.of(width, span_x, out_hw[1]), width)
 
     block_winner, contested = grid.agreement(winner)
-    _spread(block_winner, grid, out, work)
+    _take(block_winner, grid.rows.block, grid.cols.block, out, work)
     step = max(1, _CHUNK_ELEMENTS // max(classes, grid.rows.size * grid.cols.size))
     for start in range(0, len(contested[0]), step):
         blocks = contested[0][start : start + step], contested[1][start : start + step]
@@ -103,9 +103,7 @@ def resize_classmap(
     """
     out = _checked(out, out_hw, classmap.dtype)
     rows, cols = (_nearest(length, size) for length, size in zip(classmap.shape, out_hw, strict=True))
-    widened = (work or Workspace()).array("widened", (classmap.shape[0], out_hw[1]), classmap.dtype)
-    classmap.take(cols, axis=1, out=widened, mode="clip")
-    widened.take(rows, axis=0, out=out, mode="clip")
+    _take(classmap, rows, cols, out, work or Workspace())
     return out
 
 
@@ -143,12 +141,12 @@ def _winner(table: Floats, dtype: npt.DTypeLike, work: Workspace) -> ClassMap:
     return winner
 
 
-def _spread(block_winner: ClassMap, grid: _Grid, out: ClassMap, work: Workspace) -> None:
-    """Paints every block in one class."""
-    widened = work.array("widened", (len(block_winner), out.shape[1]), out.dtype)
+def _take(ids: ClassMap, rows: Index, cols: Index, out: ClassMap, work: Workspace) -> None:
+    """Writes `ids[rows][:, cols]` into `out`."""
+    widened = work.array("widened", (len(ids), len(cols)), ids.dtype)
     # No index is out of bounds; only the mode "clip" writes into `out` without a copy.
-    block_winner.take(grid.cols.block, axis=1, out=widened, mode="clip")
-    widened.take(grid.rows.block, axis=0, out=out, mode="clip")
+    ids.take(cols, axis=1, out=widened, mode="clip")
+    widened.take(rows, axis=0, out=out, mode="clip")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,8 +110,10 @@ def segment_pictures(
         backend = stack.enter_context(open_options.open_backend(model))
         renderer = Renderer(backend.spec.classes, backend.spec.palette, options.opacity, options.outlines)
         pictures = _PictureReports(backend.spec.classes, frames, on_progress)
-        window = _window(options, renderer, folder, still=not (_is_video(frames) or options.video))
-        if window:  # opened before the sinks, as it may fail
+        window = None
+        if options.show:  # before the sinks, as it may fail
+            still = not (_is_video(frames) or options.video)
+            window = Window(renderer, OpenCvGui(), folder=folder or Path(), legend=options.legend, still=still)
             stack.callback(window.close)
         flow = segment_stream(
             Segmenter(backend, fit=open_options.fit),
@@ -192,9 +194,3 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
     if options.json_lines:
         sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
     return sinks
-
-
-def _window(options: OutputOptions, renderer: Renderer, folder: Path | None, *, still: bool) -> Window | None:
-    if not options.show:
-        return None
-    return Window(renderer, OpenCvGui(), folder=folder or Path(), legend=options.legend, still=still)

@@ -162,11 +162,11 @@ class JsonLinesSink(Sink):
 
     def __init__(self, target: Path | TextIO, classes: Sequence[str]) -> None:
         self._path = target if isinstance(target, Path) else None
+        self._stream = None if isinstance(target, Path) else target
         self._classes = tuple(classes)
         self._file = contextlib.ExitStack()
-        self._stream = None if isinstance(target, Path) else target
-        if isinstance(target, Path):
-            check_writable(target)
+        if self._path:
+            check_writable(self._path)
 
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
         utc = datetime.datetime.fromtimestamp(frame.captured_at, datetime.timezone.utc) if frame.captured_at else None

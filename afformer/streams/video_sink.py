@@ -126,10 +126,7 @@ class VideoSink(Sink):
 
 
 class Pace:
-    """How often to repeat the last picture so that a video keeps up with its frames' time stamps.
-
-    Args:
-    """
+    """How often to repeat the last picture so that a video keeps up with its frames' time stamps."""
 
     def __init__(self, fps: float) -> None:
         self._fps = fps

@@ -26,6 +26,7 @@ from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 
 _SILENT = 4
+_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int32)": "int32"}
 _NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"
 _REFUSED = "fallback to CPU EP has been explicitly disabled"
 
@@ -48,7 +49,8 @@ class OnnxRuntimeBackend(Backend):
         providers = self._providers(path, device)
         session = _open(path, providers, threads)
         self.spec = _read_spec(session, path)
-        check_tensors(_tensors(session), self.spec, path)
+        nodes = [*session.get_inputs(), *session.get_outputs()]
+        check_tensors([(node.name, _TYPES.get(node.type, node.type), node.shape) for node in nodes], self.spec, path)
         self._session: ort.InferenceSession | None = session
         self._device = device
         self._binding = session.io_binding()
@@ -200,16 +202,6 @@ def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -
 
 def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
     return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where=str(path))
-
-
-def _tensors(session: ort.InferenceSession) -> list[tuple[str, str, tuple[int | str, ...]]]:
-    """Name, type and shape of the inputs, then of the outputs."""
-    nodes = [*session.get_inputs(), *session.get_outputs()]
-    types = [node.type.removeprefix("tensor(").removesuffix(")") for node in nodes]
-    return [
-        (node.name, {"float": "float32", "double": "float64"}.get(kind, kind), tuple(node.shape))
-        for node, kind in zip(nodes, types, strict=True)
-    ]
 
 
 def _first_line(error: Exception) -> str:
