@@ -163,7 +163,7 @@ def missing(path: Path) -> None:
         (Path.mkdir, "Is a directory"),
     ],
 )
-def test_what_is_no_picture_is_one_clear_line(
+def test_anything_but_a_picture_is_one_clear_line(
     tmp_path: Path, read: Callable[[Path], object], make: Callable[[Path], None], message: str
 ) -> None:
     make(tmp_path / "a.png")

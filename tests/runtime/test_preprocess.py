@@ -122,7 +122,7 @@ def test_an_odd_input_size_spans_the_whole_logit_grid() -> None:
     ],
     ids=["grey", "RGBA", "float", "16 bits", "empty", "batch", "list"],
 )
-def test_what_is_no_picture_is_refused_in_one_line(picture: Image) -> None:
+def test_anything_but_a_picture_is_refused_in_one_line(picture: Image) -> None:
     with pytest.raises(ImageError, match=r"must be .*\(H, W, 3\) uint8 array") as caught:
         fit_picture(picture, SPEC)
     assert "\n" not in str(caught.value)

@@ -215,7 +215,7 @@ def test_a_real_http_stream_is_read_and_reached_again_when_it_breaks(said: list[
     assert said[-1] == f"{url}: is back"
 
 
-def test_a_stream_of_bare_pictures_has_no_rate_whatever_ffmpeg_invents() -> None:
+def test_a_stream_of_bare_pictures_has_no_rate_whatever_ffmpeg_makes_up() -> None:
     with mjpeg_server(frames_per_connection=100_000) as url, open_stream(url) as source:
         assert source.fps is None
 

@@ -63,7 +63,9 @@ def test_a_video_that_is_cut_off_ends_with_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 5000])
-def test_what_is_no_video_is_one_clear_line(tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes) -> None:
+def test_anything_but_a_video_is_one_clear_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes
+) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(ImageError, match=r"a\.mp4: is not a video that OpenCV can read") as caught:
         VideoFile(tmp_path / "a.mp4")
