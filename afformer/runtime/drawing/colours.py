@@ -1,4 +1,4 @@
-"""Which colours classes have in overlays: distinct, alive over bright and dark pictures, near the data set's palette."""
+"""Which colours classes have in overlays: distinct, alive over bright and dark pictures, near the palette."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ class Colours(enum.Enum):
     """The data set's palette as it is."""
     COLORBLIND = "colorblind"
     """Colours that are distinct for people who cannot tell red from green, too."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"colours must be one of {', '.join(choice.value for choice in cls)}, but got {value!r}")
 
 
 _EXPECTED: dict[str, RGB] = {

@@ -109,9 +109,9 @@ def _draw(rows: Sequence[_Row], row: int, height: int) -> RGBImage:
         if line.colour is not None:
             _swatch(panel, (margin, middle), size, line.colour)
         ink = _FAINT_INK if line.colour is None else _INK
-        text.write(panel, (margin + row, middle), line.name, size, ink)
+        text.write(panel, (margin + row, middle), line.name, size, colour=ink)
         right = width - margin - text.width_of(line.number, size)
-        text.write(panel, (right, middle), line.number, size, _FAINT_INK)
+        text.write(panel, (right, middle), line.number, size, colour=_FAINT_INK)
     return panel
 
 

@@ -24,6 +24,8 @@ _REGIONS = 24
 """Regions that are tried, the largest first."""
 _STAY = 0.6
 """A name stays in its place in a video while the room around it is so much of the best."""
+_EVERY, _SOON = 5, 2
+"""So many frames after each other, places are sought anew in a video; the fewer if a name has lost its place."""
 
 Mask = npt.NDArray[np.uint8]
 
@@ -47,7 +49,7 @@ class Tag:
 
 
 class NameTags:
-    """Places and draws class names. Looks at a reduced map, whose cells hold no border between classes or count not.
+    """Places and draws class names. Works on a reduced map: cells with a border between classes belong to no region.
 
     Args:
         classes: Class names.
@@ -57,6 +59,8 @@ class NameTags:
         self._classes = tuple(classes)
         self._sprites: dict[tuple[int, int], Sprite] = {}
         self._last: list[Tag] = []
+        self._shape: tuple[int, ...] = ()
+        self._age = 0
 
     def draw(self, picture: RGBImage, classmap: ClassMap, borders: Mask, *, follow: bool = False) -> list[Tag]:
         """Writes the names on a picture.
@@ -70,15 +74,28 @@ class NameTags:
         Returns:
             What was written where.
         """
-        if not follow:
-            self._last = []
-        self._last = list(self._place(classmap, borders))
-        for tag in self._last:
+        kept = (
+            [tag for tag in self._last if self._fits(tag, classmap, borders)] if self._follows(follow, classmap) else []
+        )
+        self._age += 1
+        if not kept or self._age >= (_EVERY if len(kept) == len(self._last) else _SOON):
+            kept, self._age = list(self._place(classmap, borders, kept)), 0
+        self._last, self._shape = kept, classmap.shape
+        for tag in kept:
             self._sprite(tag.class_id, tag.size).put(picture, tag.left, tag.top)
-        return self._last
+        return kept
 
-    def _place(self, classmap: ClassMap, borders: Mask) -> Iterator[Tag]:
-        height, width = classmap.shape
+    def _follows(self, follow: bool, classmap: ClassMap) -> bool:
+        return follow and classmap.shape == self._shape
+
+    def _fits(self, tag: Tag, classmap: ClassMap, borders: Mask) -> bool:
+        """Whether no border runs through a name's place, and it is its class' place."""
+        width, height = self._sprite(tag.class_id, tag.size).size_wh
+        spot = borders[tag.top : tag.top + height, tag.left : tag.left + width]
+        return bool(classmap[tag.top, tag.left] == tag.class_id) and not cv2.countNonZero(spot)
+
+    def _place(self, classmap: ClassMap, borders: Mask, before: Sequence[Tag]) -> Iterator[Tag]:
+        height = classmap.shape[0]
         cell = next((side for side in _WORDS if side * _CELLS <= height), 1)
         size = min(_LARGEST, max(_SMALLEST, round(height / _LINES)))
         for region in _regions(borders, cell):
@@ -86,16 +103,14 @@ class NameTags:
             class_id = int(classmap[row * cell, column * cell])
             if class_id >= len(self._classes):
                 continue
+            places = [tag.at for tag in before if tag.class_id == class_id]
             for font in dict.fromkeys((size, max(_SMALLEST, round(_SHRINK * size)))):
                 wide, high = self._sprite(class_id, font).size_wh
-                at = region.place(-(-high // cell) | 1, -(-wide // cell) | 1, self._before(class_id))
+                at = region.place(-(-high // cell) | 1, -(-wide // cell) | 1, places)
                 if at:
-                    y, x = (round((number + 0.5) * cell) for number in at)
+                    y, x = (int((number + 0.5) * cell) for number in at)
                     yield Tag(class_id, x - wide // 2, y - high // 2, font, at)
                     break
-
-    def _before(self, class_id: int) -> list[tuple[int, int]]:
-        return [tag.at for tag in self._last if tag.class_id == class_id]
 
     def _sprite(self, class_id: int, size: int) -> Sprite:
         if (class_id, size) not in self._sprites:
@@ -145,13 +160,14 @@ class _Region:
 def _regions(borders: Mask, cell: int) -> Iterator[_Region]:
     """The connected regions of cells without a border, the largest first."""
     free = cv2.copyMakeBorder(_free_cells(borders, cell), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    room = cv2.distanceTransform(free, cv2.DIST_L2, 3)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(free, connectivity=4, ltype=cv2.CV_16U)
+    room = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, 3), np.float32)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(free, connectivity=4)
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:_REGIONS] + 1
     for number in order.tolist():
         left, top, width, height = stats[number, :4].tolist()
         box = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)
-        yield _Region(cv2.compare(labels[box], number, cv2.CMP_EQ), room[box], top - 2, left - 2)
+        inside = np.asarray(cv2.compare(labels[box], number, cv2.CMP_EQ), np.uint8)
+        yield _Region(inside, room[box], top - 2, left - 2)
 
 
 def _free_cells(borders: Mask, cell: int) -> Mask:

@@ -46,6 +46,7 @@ class Painter:
         self._marked[_LINE] = 255
         self._fade = _fade(opacity)
         self._work = Workspace()
+        self._plains: dict[int, RGBImage] = {}
 
     def paint(self, image: RGBImage, classmap: ClassMap, borders: Mask | None) -> RGBImage:
         """Paints one overlay.
@@ -58,13 +59,14 @@ class Painter:
         Returns:
             `(H, W, 3)` uint8 RGB.
         """
-        picture = cv2.transform(image, self._fade, dst=self._buffer("picture", image.shape))
+        picture = self._buffer("picture", image.shape)
+        cv2.transform(image, self._fade, dst=picture)
         if borders is None:
             return self._add(picture, self._tint, classmap)
         lines, strips = outline_masks(borders, self._work)
         if classmap.dtype == np.uint8 and cv2.minMaxLoc(classmap)[1] < _FULL - 1:
             cv2.copyTo(self._plain(0, image.shape), strips, picture)
-            marked = cv2.bitwise_and(strips, _FULL, dst=strips)
+            marked = np.bitwise_and(strips, _FULL, out=strips)
             cv2.bitwise_or(marked, classmap, dst=marked)
             cv2.bitwise_or(marked, lines, dst=marked)
             return self._add(picture, self._marked, marked)
@@ -81,8 +83,9 @@ class Painter:
         return self._work.array(name, shape, np.uint8)
 
     def _plain(self, level: int, shape: tuple[int, ...]) -> RGBImage:
-        plain = self._buffer("plain", shape)
-        plain.fill(level)
+        plain = self._plains.get(level)
+        if plain is None or plain.shape != shape:
+            plain = self._plains[level] = np.full(shape, level, np.uint8)
         return plain
 
 

@@ -25,7 +25,9 @@ def width_of(text: str, size: int, weight: int = REGULAR) -> int:
     return int(width)
 
 
-def write(picture: RGBImage, at: tuple[int, int], text: str, size: int, colour: RGB, weight: int = REGULAR) -> None:
+def write(
+    picture: RGBImage, at: tuple[int, int], text: str, size: int, *, colour: RGB = _WHITE, weight: int = REGULAR
+) -> None:
     """Writes a line of text into a picture.
 
     Args:
@@ -58,7 +60,7 @@ class Sprite:
         halo = max(2, round(size / 9))
         height = round(size * (_ASCENT + _DESCENT)) + 2 * halo
         ink = np.zeros((height, width_of(text, size, BOLD) + 2 * halo + 1, 3), np.uint8)
-        write(ink, (halo, height // 2), text, size, _WHITE, BOLD)
+        write(ink, (halo, height // 2), text, size, weight=BOLD)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * halo - 1, 2 * halo - 1))
         shade = cv2.GaussianBlur(cv2.dilate(ink, disc), (3, 3), 0)
         return cls(np.asarray(cv2.bitwise_not(cv2.max(shade, ink)), np.uint8), ink)
