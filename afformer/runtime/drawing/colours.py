@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 import re
@@ -38,21 +39,40 @@ _EXPECTED: dict[str, RGB] = {
 }
 """Words in a class name that make people expect a colour, whatever the palette says."""
 
-_LIGHTNESS = {Colours.AUTO: np.linspace(0.58, 0.88, 9), Colours.COLORBLIND: np.linspace(0.36, 0.94, 13)}
-"""Neither black nor white. The colour-blind tell colours apart by lightness for the most part and need more of it."""
 _CHROMA = np.linspace(0.06, 0.21, 6)
 _HUE = np.radians(np.arange(0, 360, 10))
-_VISIONS = {Colours.AUTO: (Vision.FULL,), Colours.COLORBLIND: tuple(Vision)}
-_LIGHTNESS_WEIGHT = {Colours.AUTO: 0.4, Colours.COLORBLIND: 1.0}
-"""How much a difference in lightness counts: in an overlay, the picture's own light and shadow hides it."""
 _DRIFT_LIGHTNESS_WEIGHT = 0.4
 _GREY, _VIVID = 0.03, 0.15
 """Chroma below which a colour has no hue to keep, and the chroma that a colour with a hue should have."""
-_SPACING, _DRIFT, _STEEPNESS = 0.38, 0.1, 8
-"""Distances in OKLab at which colours push each other, and the palette pulls; how steeply the push grows."""
-_LOYALTY = {Colours.AUTO: 0.5, Colours.COLORBLIND: 1.0}
-_ROUNDS = 4
-_SWEEPS = 60
+_DRIFT, _STEEPNESS = 0.1, 8
+"""The OKLab distance at which the palette pulls with force 1, and how steeply the push between classes grows."""
+_ROUNDS, _SWEEPS = 4, 60
+
+
+@dataclasses.dataclass(frozen=True)
+class _Needs:
+    """What colours are chosen by.
+
+    Attributes:
+        lightness: OKLab's lightness, from, to and number of steps: neither black nor white.
+        visions: Who must tell the colours apart.
+        lightness_weight: How much a difference in lightness counts. A picture's own light and shadow hides it.
+        spacing: The OKLab distance at which two colours push each other with force 1, were there no third.
+        loyalty: How strong the palette's pull is.
+    """
+
+    lightness: tuple[float, float, int]
+    visions: tuple[Vision, ...]
+    lightness_weight: float
+    spacing: float
+    loyalty: float
+
+
+_NEEDS = {
+    Colours.AUTO: _Needs((0.58, 0.88, 9), (Vision.FULL,), lightness_weight=0.4, spacing=0.38, loyalty=0.5),
+    # lightness is most of what the colour-blind have to go by
+    Colours.COLORBLIND: _Needs((0.42, 0.94, 13), tuple(Vision), lightness_weight=1.0, spacing=0.5, loyalty=0.2),
+}
 
 
 @functools.lru_cache(maxsize=32)
@@ -74,10 +94,11 @@ def overlay_colours(
     """
     if colours is Colours.DATASET or not palette:
         return palette
-    rgb = _candidates(colours)
-    spacing = _SPACING * len(palette) ** (-1 / 3)
-    push = (spacing / np.maximum(_differences(rgb, colours), 0.01)) ** _STEEPNESS
-    pull = _LOYALTY[colours] * (_drift(_expected(classes, palette), rgb) / _DRIFT) ** 2
+    needs = _NEEDS[colours]
+    rgb = _candidates(needs)
+    spacing = needs.spacing * len(palette) ** (-1 / 3)
+    push = (spacing / np.maximum(_differences(rgb, needs), 0.01)) ** _STEEPNESS
+    pull = needs.loyalty * (_drift(_expected(classes, palette), rgb) / _DRIFT) ** 2
     chosen = pull.argmin(axis=1)
     for _ in range(_ROUNDS):
         before = chosen.copy()
@@ -96,18 +117,18 @@ def least_difference(colours: Sequence[RGB], vision: Vision = Vision.FULL) -> fl
     return float(differences.min())
 
 
-def _candidates(colours: Colours) -> npt.NDArray[np.int64]:
+def _candidates(needs: _Needs) -> npt.NDArray[np.int64]:
     """`(n, 3)`: the RGB colours of a grid in lightness, chroma and hue that screens can show, and greys."""
-    lightness, chroma, hue = np.meshgrid(_LIGHTNESS[colours], np.append(0, _CHROMA), _HUE, indexing="ij")
+    lightness, chroma, hue = np.meshgrid(np.linspace(*needs.lightness), np.append(0, _CHROMA), _HUE, indexing="ij")
     rgb = oklab.to_rgb(np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1).reshape(-1, 3))
     shown = ((rgb > -0.5) & (rgb < 255.5)).all(axis=1)
     return np.unique(np.round(rgb[shown]).astype(np.int64), axis=0)
 
 
-def _differences(rgb: npt.NDArray[np.int64], colours: Colours) -> Floats:
+def _differences(rgb: npt.NDArray[np.int64], needs: _Needs) -> Floats:
     """`(n, n)`: how different two candidates look, to those who tell them apart the least."""
-    weights = (_LIGHTNESS_WEIGHT[colours], 1.0, 1.0)
-    seen = [oklab.from_rgb(rgb, vision) * weights for vision in _VISIONS[colours]]
+    weights = (needs.lightness_weight, 1.0, 1.0)
+    seen = [oklab.from_rgb(rgb, vision) * weights for vision in needs.visions]
     return np.asarray(np.min([oklab.distances(lab, lab) for lab in seen], axis=0), np.float64)
 
 

@@ -55,6 +55,6 @@ def to_rgb(lab: npt.ArrayLike) -> Floats:
 
 
 def distances(one: Floats, other: Floats) -> Floats:
-    """Euclidean distances between colours: `(n, 3)`, `(m, 3)` -> `(n, m)`."""
+    """Euclidean distances between colours, `(n, 3)`, `(m, 3)` -> `(n, m)`, rounded to be the same on all machines."""
     squares = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-    return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float64)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)).round(6), np.float64)
