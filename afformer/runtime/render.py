@@ -15,6 +15,7 @@ from afformer.runtime.drawing.colours import Colours, overlay_colours
 from afformer.runtime.drawing.legend import Legend
 from afformer.runtime.drawing.names import NameTags
 from afformer.runtime.drawing.painting import Painter, colour_table, look_up
+from afformer.runtime.drawing.text import writable
 from afformer.runtime.workspace import Workspace
 from afformer.spec import RGB
 
@@ -31,7 +32,7 @@ class Renderer:
         colours: Colours of overlays and legends.
 
     Raises:
-        ValueError: The opacity or the colours are none.
+        ValueError: The opacity is not within 0..1, there is no such choice of colours, or a class has no colour.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Renderer:
     ) -> None:
         if not 0.0 <= opacity <= 1.0:
             raise ValueError(f"opacity must be 0..1, but got {opacity}")
+        if len(classes) != len(palette):
+            raise ValueError(f"palette must have one colour a class, {len(classes)}, but got {len(palette)}")
         self.classes = tuple(classes)
-        self.palette = tuple(palette)
+        self.palette: tuple[RGB, ...] = tuple((red, green, blue) for red, green, blue in palette)
         self.colours = overlay_colours(self.classes, self.palette, Colours(colours))
         """The classes' colours in overlays and legends."""
         self.opacity = opacity
@@ -55,8 +58,9 @@ class Renderer:
         self.names = names
         self._palette_table = colour_table(self.palette)
         self._painter = Painter(self.colours, opacity)
-        self._tags = NameTags(self.classes)
-        self._legend = Legend(self.classes, self.colours)
+        shown = writable(self.classes)
+        self._tags = NameTags(shown)
+        self._legend = Legend(shown, self.colours)
         self._work = Workspace()
 
     def colourise(self, classmap: ClassMap) -> RGBImage:

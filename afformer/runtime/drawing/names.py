@@ -20,7 +20,7 @@ _SHRINK = 0.8
 _CELLS = 90
 _WORDS = {8: np.uint64, 4: np.uint32, 2: np.uint16, 1: np.uint8}
 """Sides of cells, and the types that so many pixels fit into."""
-_REGIONS = 24
+_REGIONS = 40
 """Regions that are tried, the largest first."""
 _STAY = 0.6
 """A name stays in its place in a video while the room around it is so much of the best."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -42,6 +43,11 @@ def write(
     cv2.putText(picture, text, baseline, colour, _face(), size, weight)
 
 
+def writable(classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes' names, or `class 7` for one with letters that the fonts lack."""
+    return tuple(name if _has_all(name) else f"class {class_id}" for class_id, name in enumerate(classes))
+
+
 @dataclasses.dataclass(frozen=True)
 class Sprite:
     """White text with a dark halo, ready to be put on a picture many times.
@@ -76,6 +82,20 @@ class Sprite:
         spot = picture[top : top + height, left : left + width]
         cv2.multiply(spot, self.keep, dst=spot, scale=1 / 255)
         cv2.add(spot, self.ink, dst=spot)
+
+
+def _has_all(text: str) -> bool:
+    """OpenCV draws a question mark for a letter that it does not have."""
+    if text.isascii():
+        return True
+    unknown = _glyph("?")
+    return all(letter.isascii() or not np.array_equal(_glyph(letter), unknown) for letter in text)
+
+
+def _glyph(letter: str) -> npt.NDArray[np.uint8]:
+    picture = np.zeros((32, 64, 3), np.uint8)
+    write(picture, (16, 16), letter, 16)
+    return picture
 
 
 @functools.cache
