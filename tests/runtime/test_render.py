@@ -54,7 +54,7 @@ def test_in_between_a_grey_picture_mixes_with_the_colours_with_its_extremes_soft
     image = np.full((*classmap.shape, 3), grey, np.uint8)
     softened = 40 + grey * (255 - 2 * 40) / 255
     expected = (1 - opacity) * softened + opacity * np.array(renderer.colours)[classmap]
-    assert np.abs(renderer.overlay(image, classmap) - expected).max() <= 1.02
+    assert np.abs(renderer.overlay(image, classmap) - expected).max() <= 1.25  # two roundings, one in fixed point
 
 
 @pytest.mark.parametrize("level", [0, 30, 128, 255])
