@@ -17,8 +17,11 @@ _INK: RGB = (33, 37, 41)
 _FAINT_INK: RGB = (110, 117, 125)
 _PAPER = 255
 _SMALL_ROWS = 40
+"""So many lines of a small legend would fill the frame's height."""
 _LEAST_SHARE = 0.001
+"""What a class must take of a frame to get a line in a small legend."""
 _STEP = 4
+"""A small legend looks at every fourth pixel of every fourth row."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +47,7 @@ class Legend:
         self._small: tuple[tuple[int, ...], RGBImage] | None = None
 
     def panel(self, classmap: ClassMap, height: int) -> RGBImage:
-        """A panel with the classes that occur and their shares.
-
-        Args:
-            classmap: `(H, W)` class ids.
-            height: The panel's height in pixels. If not all classes fit in, the largest are shown and the others
-                counted in a last line. Where not even a few lines fit, the panel is higher than asked for.
-
-        Returns:
-            `(height or more, W', 3)` uint8 RGB.
-        """
+        """Classes and shares in `height` pixels or, where not even a few lines fit, more; see `Renderer.legend`."""
         shares = class_shares(classmap)
         row = _row_height(height, len(shares))
         lines = max(3, (height - 2 * (row // 2)) // row)

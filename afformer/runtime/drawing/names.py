@@ -74,19 +74,15 @@ class NameTags:
         Returns:
             What was written where.
         """
-        kept = (
-            [tag for tag in self._last if self._fits(tag, classmap, borders)] if self._follows(follow, classmap) else []
-        )
+        before = self._last if follow and classmap.shape == self._shape else []
+        kept = [tag for tag in before if self._fits(tag, classmap, borders)]
         self._age += 1
-        if not kept or self._age >= (_EVERY if len(kept) == len(self._last) else _SOON):
+        if not kept or self._age >= (_EVERY if len(kept) == len(before) else _SOON):
             kept, self._age = list(self._place(classmap, borders, kept)), 0
         self._last, self._shape = kept, classmap.shape
         for tag in kept:
             self._sprite(tag.class_id, tag.size).put(picture, tag.left, tag.top)
         return kept
-
-    def _follows(self, follow: bool, classmap: ClassMap) -> bool:
-        return follow and classmap.shape == self._shape
 
     def _fits(self, tag: Tag, classmap: ClassMap, borders: Mask) -> bool:
         """Whether no border runs through a name's place, and it is its class' place."""
@@ -98,13 +94,14 @@ class NameTags:
         height = classmap.shape[0]
         cell = next((side for side in _WORDS if side * _CELLS <= height), 1)
         size = min(_LARGEST, max(_SMALLEST, round(height / _LINES)))
-        for region in _regions(borders, cell):
+        small = max(_SMALLEST, round(_SHRINK * size))
+        for region in _regions(borders, cell, least=(small / cell) ** 2):
             row, column = region.some_cell
             class_id = int(classmap[row * cell, column * cell])
             if class_id >= len(self._classes):
                 continue
             places = [tag.at for tag in before if tag.class_id == class_id]
-            for font in dict.fromkeys((size, max(_SMALLEST, round(_SHRINK * size)))):
+            for font in dict.fromkeys((size, small)):
                 wide, high = self._sprite(class_id, font).size_wh
                 at = region.place(-(-high // cell) | 1, -(-wide // cell) | 1, places)
                 if at:
@@ -157,14 +154,16 @@ class _Region:
         return self.top + y, self.left + x
 
 
-def _regions(borders: Mask, cell: int) -> Iterator[_Region]:
-    """The connected regions of cells without a border, the largest first."""
+def _regions(borders: Mask, cell: int, least: float) -> Iterator[_Region]:
+    """The connected regions of at least so many cells without a border, the largest first."""
     free = cv2.copyMakeBorder(_free_cells(borders, cell), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     room = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, 3), np.float32)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(free, connectivity=4)
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:_REGIONS] + 1
     for number in order.tolist():
-        left, top, width, height = stats[number, :4].tolist()
+        left, top, width, height, area = stats[number].tolist()
+        if area < least:
+            return
         box = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)
         inside = np.asarray(cv2.compare(labels[box], number, cv2.CMP_EQ), np.uint8)
         yield _Region(inside, room[box], top - 2, left - 2)
