@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import cv2
 
-_set_log_level: Callable[[int], int] = (
-    cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # OpenCV 4 and 5
-)
 _quiet_lock = threading.Lock()
 _quiet_users = 0
 _loud_level = 0
@@ -37,7 +34,7 @@ def quiet_opencv() -> Iterator[None]:
     global _quiet_users, _loud_level  # noqa: PLW0603 - OpenCV's log level is global, too
     with _quiet_lock:
         if _quiet_users == 0:
-            _loud_level = _set_log_level(0)
+            _loud_level = cv2.utils.logging.setLogLevel(0)
         _quiet_users += 1
     try:
         yield
@@ -45,4 +42,4 @@ def quiet_opencv() -> Iterator[None]:
         with _quiet_lock:
             _quiet_users -= 1
             if _quiet_users == 0:
-                _set_log_level(_loud_level)
+                cv2.utils.logging.setLogLevel(_loud_level)

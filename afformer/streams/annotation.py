@@ -9,10 +9,18 @@ from afformer.images import ClassMap, RGBImage
 from afformer.runtime.render import Renderer
 
 
-def annotate(renderer: Renderer, image: RGBImage, classmap: ClassMap, *, legend: bool) -> RGBImage:
-    """The overlay, with the legend in its top left corner if asked for. Valid until the renderer's next overlay."""
-    drawn = renderer.overlay(image, classmap)
-    return inset(drawn, renderer.legend(classmap, drawn.shape[0] // 2)) if legend else drawn
+def annotate(renderer: Renderer, image: RGBImage, classmap: ClassMap, *, legend: bool, follow: bool = True) -> RGBImage:
+    """The overlay, with a small legend in its top left corner if asked for.
+
+    Args:
+        renderer: Keeps the result until its next overlay.
+        image: `(H, W, 3)` uint8 RGB.
+        classmap: `(H, W)` class ids.
+        legend: Whether to draw the legend.
+        follow: Whether this frame follows the one before, so that names keep their place.
+    """
+    drawn = renderer.overlay(image, classmap, follow=follow)
+    return inset(drawn, renderer.small_legend(classmap, drawn.shape[0])) if legend else drawn
 
 
 def inset(picture: RGBImage, panel: RGBImage) -> RGBImage:

@@ -13,9 +13,11 @@ from afformer.errors import OutputError
 from afformer.files import make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
+from afformer.runtime.drawing.colours import Colours
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
+from afformer.spec import ModelSpec
 from afformer.streams.flow import segment_stream
 from afformer.streams.flow_report import FlowReport
 from afformer.streams.frames import Frame, FrameSource
@@ -42,6 +44,8 @@ class OutputOptions:
         legend: Draw a legend.
         opacity: Of the classes' colours in overlays, 0..1.
         outlines: Draw lines between classes in overlays.
+        names: Write class names on the larger regions of overlays.
+        colours: Colours of overlays and legends; masks have the data set's palette.
         smooth: Frames in a row that it takes to change a pixel of a video; 1 changes it at once.
         fps: Frames per second of the video, for sources without a rate of their own, such as numbered pictures; None
             means `DEFAULT_FPS`.
@@ -54,6 +58,8 @@ class OutputOptions:
     legend: bool = False
     opacity: float = 0.5
     outlines: bool = True
+    names: bool = True
+    colours: Colours = Colours.AUTO
     smooth: int = 1
     fps: float | None = None
 
@@ -108,7 +114,7 @@ def segment_pictures(
         options = _with_defaults(output_options, frames, folder)
         _check_fps(options, frames)
         backend = stack.enter_context(open_options.open_backend(model))
-        renderer = Renderer(backend.spec.classes, backend.spec.palette, options.opacity, options.outlines)
+        renderer = _renderer(backend.spec, options)
         pictures = _PictureReports(backend.spec.classes, frames, on_progress)
         window = None
         if options.show:  # before the sinks, as it may fail
@@ -143,6 +149,12 @@ class _PictureReports:
             self.written += files
             report = frame_report(frame, classmap, self._classes)
             self.reports.append({**report, "files": [str(file) for file in files]})
+
+
+def _renderer(spec: ModelSpec, options: OutputOptions) -> Renderer:
+    return Renderer(
+        spec.classes, spec.palette, options.opacity, options.outlines, names=options.names, colours=options.colours
+    )
 
 
 def _is_video(source: FrameSource) -> bool:

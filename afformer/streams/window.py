@@ -144,7 +144,7 @@ class Window:
         self._shown_at = now
 
     def _draw(self, image: RGBImage, classmap: ClassMap) -> RGBImage:
-        picture = annotate(self._renderer, image, classmap, legend=self._legend)
+        picture = annotate(self._renderer, image, classmap, legend=self._legend, follow=not self._still)
         if self.fps:
             _write_corner(picture, f"{self.fps:.1f} fps")
         self._gui.show(picture)
