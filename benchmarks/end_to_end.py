@@ -24,8 +24,8 @@ from afformer import Segmenter, assets, datasets
 from afformer.commands.options import hxw
 from afformer.export.onnx import build_graph
 from afformer.images import RGBImage, read_image
-from afformer.measure.benchmark import aligned
 from afformer.measure.machine import Machine
+from afformer.measure.tables import aligned
 from afformer.measure.timing_worker import Stopwatch
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import AFFormer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import datetime
-import enum
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,25 +18,11 @@ from afformer.errors import ImageError, OutputError
 from afformer.files import check_writable, make_folder, replacing
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
 from afformer.runtime.render import Renderer, beside, class_shares, side_by_side
+from afformer.streams.choices import Output as Output  # noqa: PLC0414 - imported from here, too
 from afformer.streams.sources import Frame
 
 _LONGEST_NAME = 200
 """Bytes of a picture's name that outputs keep, so that their endings fit into a file name, too."""
-
-
-class Output(enum.Enum):
-    """What is written of a frame; the value is what the file's name ends with."""
-
-    OVERLAY = "_overlay.png"
-    """The picture, tinted with the classes' colours."""
-    MASK = "_mask.png"
-    """Class ids, shown in the palette's colours: an indexed PNG."""
-    SIDE_BY_SIDE = "_side_by_side.png"
-    """The picture and its overlay."""
-    NPY = "_classmap.npy"
-    """The class map as numpy keeps it."""
-    JSON = "_classes.json"
-    """Each class's pixels and share."""
 
 
 class Sink(abc.ABC):

@@ -31,6 +31,7 @@ from afformer.streams.sources import Frame, Source, open_source
 from afformer.streams.video import VideoSink
 from afformer.streams.window import Window
 from tests.builders.fake_backend import FakeBackend
+from tests.builders.fake_gui import FakeGui
 from tests.builders.tiny_onnx import SPEC
 from tests.builders.videos import (
     RENDERER,
@@ -43,7 +44,6 @@ from tests.builders.videos import (
     street,
     write_clip,
 )
-from tests.streams.test_window import FakeGui
 
 ROOT = Path(__file__).parents[2]
 Mark = Callable[[str, int], None]

@@ -11,38 +11,14 @@ import numpy as np
 import pytest
 
 from afformer.errors import OutputError
-from afformer.images import RGBImage, read_image
+from afformer.images import read_image
 from afformer.streams.sources import Frame
 from afformer.streams.window import OpenCvGui, Window
+from tests.builders.fake_gui import FakeGui
 from tests.builders.videos import RENDERER, by_brightness, street
 
 IMAGE = street(1)[0]
 FRAME, CLASSMAP = Frame(0, "street", IMAGE), by_brightness(IMAGE)
-
-
-class FakeGui:
-    """Gives the keys one at a time, "" for none; the user closes the window at `X`."""
-
-    def __init__(self, *keys: str) -> None:
-        self.keys = list(keys)
-        self.pictures: list[RGBImage] = []
-        self.waits: list[int] = []
-        self.open = True
-
-    def show(self, picture: RGBImage) -> None:
-        self.pictures.append(picture.copy())
-
-    def key(self, wait_ms: int) -> str:
-        self.waits.append(wait_ms)
-        key = self.keys.pop(0) if self.keys else ""
-        self.open = key != "X"
-        return key
-
-    def is_open(self) -> bool:
-        return self.open
-
-    def close(self) -> None:
-        self.open = False
 
 
 def test_a_frame_is_shown_as_its_overlay() -> None:
