@@ -1,11 +1,11 @@
-"""The same network on everything that could run it, in one alternating run: latency, memory, size and accuracy.
+"""The same network on all backends and converters, taking turns: latency, memory, size and accuracy.
 
     python benchmarks/peers.py --images DIR --labels DIR [--calibration DIR] [--int8 A.onnx B.onnx]
         [--sizes 512x512 360x480] [--threads 1 2] [--calls 60] [--only NAME ...]
 
 Ours in float32 and, where files for the size are given, in INT8; PyTorch's plain export on ONNX Runtime; OpenVINO in
-its own precision and in float32; INT8 by NNCF (needs --calibration); PyTorch eager and compiled. What is not installed
-is left out, with a line that says so. The first row, ours in float32, is the reference of the ratios.
+its default precision and in float32; INT8 by NNCF (needs --calibration); PyTorch eager and compiled. What is not
+installed is left out, with a line that says so. The first row, ours in float32, is the reference of the ratios.
 """
 
 from __future__ import annotations

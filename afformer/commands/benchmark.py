@@ -11,12 +11,12 @@ from afformer.commands.options import (
     dataset_option,
     device_option,
     json_option,
-    open_options_of,
     size_option,
     thread_counts,
 )
 from afformer.commands.report import print_json, progress_bar
-from afformer.runtime.choices import Device, Fit
+from afformer.runtime.choices import Device
+from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
@@ -55,7 +55,7 @@ def benchmark(
 
     if (images is None) != (labels is None):
         raise click.UsageError("--images and --labels go together: the mIoU column needs both")
-    open_options = open_options_of(None, device, 0, Fit.STRETCH, input_hw)
+    open_options = OpenOptions(device=device, input_hw=input_hw)
     with progress_bar() as progress:
         report = benchmark_models(
             cases_of(models, backends=backend, threads=threads, open_options=open_options),

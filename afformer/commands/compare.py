@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from afformer.commands.options import FilePath, json_option, open_model_options
 from afformer.commands.report import exit_with, print_json, progress_bar
-
-if TYPE_CHECKING:
-    from afformer.runtime.opening import OpenOptions
+from afformer.runtime.opening import OpenOptions
 
 
 @click.command()

@@ -10,10 +10,10 @@ import click
 
 from afformer.commands.options import FilePath, backend_option, json_option, open_model_options
 from afformer.commands.report import count, exit_with, print_json, progress_bar
+from afformer.runtime.opening import OpenOptions
 from afformer.streams.choices import Output
 
 if TYPE_CHECKING:
-    from afformer.runtime.opening import OpenOptions
     from afformer.streams.segment import Inference
 
 _FILES = {output.name.lower().replace("_", "-"): output for output in Output}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from afformer.commands.options import FilePath, backend_option, json_option, open_model_options
 from afformer.commands.report import print_json
-
-if TYPE_CHECKING:
-    from afformer.runtime.opening import OpenOptions
+from afformer.runtime.opening import OpenOptions
 
 
 @click.command()

@@ -6,15 +6,13 @@ import enum
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from afformer.datasets import DATASETS
 from afformer.runtime.choices import Device, Fit
-
-if TYPE_CHECKING:
-    from afformer.runtime.opening import OpenOptions
+from afformer.runtime.opening import OpenOptions
 
 FilePath = click.Path(path_type=Path)
 Command = Callable[..., Any]
@@ -84,7 +82,8 @@ def open_model_options(command: Command) -> Command:
         backend: str | None = None,
         **others: Any,
     ) -> Any:
-        return command(*args, open_options=open_options_of(backend, device, threads, fit, input_hw), **others)
+        open_options = OpenOptions(backend, device, threads, fit, input_hw)
+        return command(*args, open_options=open_options, **others)
 
     options = (
         device_option,
@@ -101,12 +100,3 @@ def open_model_options(command: Command) -> Command:
     for option in reversed(options):
         decorated = option(decorated)
     return decorated
-
-
-def open_options_of(
-    backend: str | None, device: Device | None, threads: int, fit: Fit, input_hw: tuple[int, int] | None
-) -> OpenOptions:
-    """`OpenOptions`, which are not imported before a command runs."""
-    from afformer.runtime.opening import OpenOptions
-
-    return OpenOptions(backend=backend, device=device, threads=threads, fit=fit, input_hw=input_hw)

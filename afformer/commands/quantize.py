@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +16,7 @@ from afformer.commands.options import (
 )
 from afformer.commands.report import print_text, progress_bar
 from afformer.quantize.choices import Method, Target
-
-if TYPE_CHECKING:
-    from afformer.runtime.opening import OpenOptions
+from afformer.runtime.opening import OpenOptions
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any
 
 from afformer.measure.machine import Machine
 from afformer.measure.operator_profile import OperatorTime
-from afformer.measure.tables import aligned, milliseconds
+from afformer.measure.tables import aligned, milliseconds, plain
 from afformer.measure.timing import Case
 
 
@@ -35,11 +35,6 @@ class Profile:
     slowest: tuple[OperatorTime, ...] = ()
     total: float = 0.0
     missing: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`; times in seconds."""
-        operators = [operator._asdict() for operator in self.slowest]
-        return {"dearest": operators, "total": self.total, "missing": self.missing}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,18 +95,13 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; times in seconds."""
-        fields = dataclasses.asdict(self)
-        del fields["case"]
-        facts = fields.pop("facts")
+        fields: dict[str, Any] = plain(self)
+        case, facts = fields.pop("case"), fields.pop("facts")
         facts["engine"] = facts.pop("description")
-        facts["profile"] = self.facts.profile.to_json() if self.facts.profile else None
-        return {
-            "name": self.name,
-            "path": str(self.case.path),
-            "threads": self.case.open_options.threads,
-            **facts,
-            **fields,
-        }
+        if facts["profile"]:
+            facts["profile"]["dearest"] = facts["profile"].pop("slowest")
+        case_fields = {"name": self.name, "path": case["path"], "threads": case["open_options"]["threads"]}
+        return {**case_fields, **facts, **fields}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,12 +122,7 @@ class Benchmark:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; times in seconds."""
-        return {
-            "machine": self.machine.to_json(),
-            "picture": str(self.picture),
-            "calls": self.calls,
-            "rows": [row.to_json() for row in self.rows],
-        }
+        return dict(plain(self)) | {"rows": [row.to_json() for row in self.rows]}
 
     def to_table(self) -> str:
         """The machine, a line a row, and the profiles."""

@@ -13,7 +13,7 @@ from afformer.errors import AfformerError
 from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
-from afformer.measure.tables import or_none, percent, summarised
+from afformer.measure.tables import percent, plain, summarised
 from afformer.progress import Progress, no_progress
 from afformer.runtime.backends.registry import has_own_size
 from afformer.runtime.batches import groups
@@ -46,15 +46,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; nan becomes None."""
-        return {
-            "pixel_agreement": or_none(self.pixel_agreement),
-            "worst_picture": str(self.worst_picture) if self.worst_picture else None,
-            "worst_agreement": or_none(self.worst_agreement),
-            "miou": or_none(self.miou),
-            "per_class_iou": {name: or_none(iou) for name, iou in self.per_class_iou.items()},
-            "pictures": self.pictures,
-            "failures": [failure.to_json() for failure in self.failures],
-        }
+        return dict(plain(self))
 
     def to_table(self) -> str:
         """The summary; percentages, to three decimals because good models agree nearly everywhere."""

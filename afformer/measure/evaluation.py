@@ -14,7 +14,7 @@ from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage, read_image, read_label
 from afformer.measure.metrics import ConfusionMatrix
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
-from afformer.measure.tables import or_none, percent, summarised
+from afformer.measure.tables import percent, plain, summarised
 from afformer.progress import Progress, no_progress
 from afformer.runtime.batches import groups
 from afformer.runtime.opening import DEFAULT, OpenOptions
@@ -40,13 +40,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; nan becomes None."""
-        return {
-            "miou": or_none(self.miou),
-            "pixel_accuracy": or_none(self.pixel_accuracy),
-            "per_class_iou": {name: or_none(iou) for name, iou in self.per_class_iou.items()},
-            "pictures": self.pictures,
-            "failures": [failure.to_json() for failure in self.failures],
-        }
+        return dict(plain(self))
 
     def to_table(self) -> str:
         """One line a class, then the summary; percentages."""

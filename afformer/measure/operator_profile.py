@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import importlib.util
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import Array
@@ -21,7 +22,8 @@ _CAST_AWAY, _BLOCKED = "InsertedPrecisionFreeCast_", "_nchwc"
 """What ONNX Runtime adds to a tensor's name when it computes it in float32, or with blocks of channels."""
 
 
-class OperatorTime(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class OperatorTime:
     """What one operator costs, in the graph that the backend made of the model.
 
     Attributes:

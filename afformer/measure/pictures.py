@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
@@ -31,10 +31,6 @@ class Failure:
 
     picture: Path
     reason: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`."""
-        return {"picture": str(self.picture), "reason": self.reason}
 
 
 def read_all(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Sequence[str]) -> list[str]:
@@ -37,6 +40,14 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
 
 
-def or_none(value: float) -> float | None:
-    """A number for JSON, which has no nan."""
-    return None if math.isnan(value) else value
+def plain(value: Any) -> Any:
+    """A data class, or what it holds, for `json.dumps`: paths as text, nan as None."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -5,6 +5,7 @@ The first line is a pickled `Case`, in hexadecimal digits; every other is a ques
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -20,7 +21,7 @@ import numpy as np
 
 from afformer.errors import AfformerError
 from afformer.images import read_image
-from afformer.measure.operator_profile import OperatorTime, operator_times
+from afformer.measure.operator_profile import operator_times
 from afformer.measure.timing import Case
 from afformer.runtime.backends.base import Array, Backend, input_tensor
 from afformer.runtime.backends.registry import backend_name
@@ -97,9 +98,10 @@ class _Model:
             "peak_bytes": peak_bytes(),
         }
 
-    def operators(self, calls: int) -> list[OperatorTime]:
-        """Name, kind and seconds a call of every operator."""
-        return operator_times(self._case.path, self._feed, self._case.open_options, calls=calls)
+    def operators(self, calls: int) -> list[tuple[str, str, float]]:
+        """The fields of every `OperatorTime`."""
+        times = operator_times(self._case.path, self._feed, self._case.open_options, calls=calls)
+        return [dataclasses.astuple(time) for time in times]
 
 
 _QUESTIONS: dict[str, Callable[..., Any]] = {
