@@ -35,7 +35,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except AfformerError as error:
             command = self.commands[ctx.invoked_subcommand or ""]
-            print_error(with_flags(str(error), command))
+            print_error(with_flags(str(error), command, self.commands.values()))
             ctx.exit(error.exit_code)
 
 

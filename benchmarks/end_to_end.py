@@ -2,9 +2,9 @@
 
     python benchmarks/end_to_end.py [MODEL.onnx] [--threads 2] [--frames 60] [--size 512x512]
 
-Without a model it makes one of 150 classes from the bundled network: the eleven classes, and 139 random mixtures of them
-that are a little less likely. A street then shows about twenty classes, six of which compete at a border. Frames of
-several sizes take turns.
+Without a model it makes one of 150 classes from the bundled network: its eleven classes, and 139 random mixtures of
+them that are a little less likely. A street then shows about twenty classes, six of which compete at a border. Frames
+of several sizes take turns.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ Commands call their parameters what the library calls them, so a name alone find
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import click
 
@@ -17,15 +18,24 @@ _FLAGS = {"json_lines": "--write jsonl", "library": "--rtx", "video": "--write v
 """Of parameters that have no option of their own name."""
 
 
-def with_flags(text: str, command: click.Command) -> str:
-    """The text with the command's flags for the parameters that it names; what is not a parameter stays as it is."""
-    options = {parameter.name: _typed(parameter) for parameter in command.params}
+def with_flags(text: str, command: click.Command, others: Iterable[click.Command] = ()) -> str:
+    """The text with flags for the parameters that it names; what is not a parameter stays as it is.
+
+    Args:
+        text: What the library says.
+        command: The command that runs.
+        others: Commands whose parameters are meant where this one has none of that name, and a value is given: "export
+            it with `output=logits`".
+    """
+    own = {parameter.name: _typed(parameter) for parameter in command.params}
+    foreign = {parameter.name: _typed(parameter) for other in others for parameter in other.params}
 
     def flag(found: re.Match[str]) -> str:
         name, value = found["name"], (found["value"] or "").strip("'\"")
-        if name in options:
-            return options[name] if value in ("", "True") else f"{options[name]} {value}"
-        return _FLAGS.get(name, found[0])
+        known = own.get(name) or (foreign.get(name) if value else None)
+        if known is None:
+            return _FLAGS.get(name, found[0])
+        return known if value in ("", "True") else f"{known} {value}"
 
     return _PARAMETER.sub(flag, text)
 

@@ -61,14 +61,14 @@ class Timing:
         ratio: To the first case: median over the rounds of this one's median to that one's.
         ratio_low: Lower quartile of these ratios.
         ratio_high: Upper quartile of them.
-        description: Backend, version and device, for people.
+        engine: Backend, version and device, for people; reports in JSON have it under this name.
     """
 
     seconds: float
     ratio: float
     ratio_low: float
     ratio_high: float
-    description: str
+    engine: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,7 @@ _WHY = {Why.ACCURACY: "reverted by the search for accuracy", Why.SPEED: "reverte
 
 def speed(timing: Timing) -> Speed:
     """The comparison's figures."""
-    return Speed(timing.ratio, timing.ratio_low, timing.ratio_high, timing.description)
+    return Speed(timing.ratio, timing.ratio_low, timing.ratio_high, timing.engine)
 
 
 def layers(units: Iterable[Unit], noise: Mapping[str, float], reverted: Mapping[str, Why]) -> tuple[Layer, ...]:

@@ -42,6 +42,12 @@ def test_everything_else_stays_as_it_is(text: str) -> None:
     assert with_flags(text, main.commands["quantize"]) == text
 
 
+def test_a_parameter_with_a_value_may_be_another_commands() -> None:
+    text = "export it with `output=logits`, not `output`, for `fit=slide`"
+    shown = with_flags(text, main.commands["infer"], main.commands.values())
+    assert shown == "export it with --output logits, not `output`, for --fit slide"
+
+
 def test_the_longest_form_of_an_option_is_shown() -> None:
     @click.command()
     @click.option("-o", "--out", "-x")

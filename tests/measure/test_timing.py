@@ -24,7 +24,7 @@ def test_the_first_case_is_the_measure_of_the_others(model: Path) -> None:
     assert (first.ratio, first.ratio_low, first.ratio_high) == (1, 1, 1)
     assert 0 < second.ratio_low <= second.ratio <= second.ratio_high
     assert first.seconds > 0
-    assert first.description.startswith("ONNX Runtime")
+    assert first.engine.startswith("ONNX Runtime")
 
 
 def test_one_model_alone_is_timed(model: Path) -> None:
