@@ -99,7 +99,7 @@ class Row:
         case, facts = fields.pop("case"), fields.pop("facts")
         facts["engine"] = facts.pop("description")
         if facts["profile"]:
-            facts["profile"]["dearest"] = facts["profile"].pop("slowest")
+            facts["profile"]["dearest"] = facts["profile"].pop("slowest")  # its name in the format
         case_fields = {"name": self.name, "path": case["path"], "threads": case["open_options"]["threads"]}
         return {**case_fields, **facts, **fields}
 
