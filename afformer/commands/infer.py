@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afformer.commands.options import FilePath, backend_option, json_option, open_model_options
+from afformer.commands.options import FilePath, backend_option, enum_option, json_option, open_model_options
 from afformer.commands.report import count, exit_with, print_json, progress_bar
+from afformer.runtime.choices import Colours
 from afformer.runtime.opening import OpenOptions
 from afformer.streams.choices import Output
 
@@ -40,6 +41,14 @@ _LISTED = 6
 @click.option("--legend", is_flag=True, help="Draw a legend.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
+@click.option("--names/--no-names", default=True, help="Write class names on the larger regions of overlays.")
+@enum_option(
+    "--colors",
+    "colours",
+    of=Colours,
+    default=Colours.AUTO,
+    help="Of overlays: distinct ones, the data set's palette, or ones that are distinct for the colour-blind, too.",
+)
 @backend_option
 @open_model_options
 @json_option
@@ -55,6 +64,8 @@ def infer(
     legend: bool,
     opacity: float,
     outlines: bool,
+    names: bool,
+    colours: Colours,
     open_options: OpenOptions,
     as_json: bool,
 ) -> None:
@@ -74,6 +85,8 @@ def infer(
         legend=legend,
         opacity=opacity,
         outlines=outlines,
+        names=names,
+        colours=colours,
         smooth=smooth,
         fps=fps,
     )

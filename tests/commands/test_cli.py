@@ -43,6 +43,7 @@ def test_the_choices_are_those_of_the_library() -> None:
     from afformer.quantize.observers import Method
     from afformer.quantize.placement import Target
     from afformer.runtime import Device, Fit
+    from afformer.runtime.choices import Colours
 
     def choices(command: str, parameter: str) -> list[str]:
         options = {option.name: option.type for option in main.commands[command].params}
@@ -52,6 +53,7 @@ def test_the_choices_are_those_of_the_library() -> None:
     assert choices("quantize", "method") == [method.value for method in Method]
     assert choices("infer", "device") == [device.value for device in Device]
     assert choices("infer", "fit") == [fit.value for fit in Fit]
+    assert choices("infer", "colours") == [colours.value for colours in Colours]
     assert choices("evaluate", "dataset") == list(datasets.DATASETS)
 
 
