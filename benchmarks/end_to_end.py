@@ -1,10 +1,10 @@
-"""What a video frame costs around the network: pre-processing, post-processing and overlay as a share of inference.
+"""Pre-processing, post-processing and overlay of a video frame as a share of its inference.
 
     python benchmarks/end_to_end.py [MODEL.onnx] [--threads 2] [--frames 60] [--size 512x512]
 
-Without a model it makes one of 150 classes from the bundled network: its eleven classes, and 139 that are mixtures of
-them with a little of everything, a bit less likely. On a street about twenty of them are seen, and six compete at a
-border. Frames of several sizes take turns.
+Without a model it makes one of 150 classes from the bundled network: its eleven classes, and 139 random mixtures of
+them that are a little less likely. A street then shows about twenty classes, six of which compete at a border. Frames
+of several sizes take turns.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from afformer import Segmenter, assets, datasets
 from afformer.commands.options import hxw
 from afformer.export.onnx import build_graph
 from afformer.images import RGBImage, read_image
-from afformer.measure.benchmark import aligned
 from afformer.measure.machine import Machine
+from afformer.measure.tables import aligned
 from afformer.measure.timing_worker import Stopwatch
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import AFFormer

@@ -19,8 +19,9 @@ import torch
 from afformer.commands.options import hxw
 from afformer.export.onnx import build_graph
 from afformer.export.onnx_graph import OPSET
-from afformer.measure.timing import Contender, race
+from afformer.measure.timing import Case, time_models
 from afformer.model.network import VARIANTS, AFFormer
+from afformer.runtime.opening import OpenOptions
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
@@ -50,7 +51,8 @@ def main() -> None:
     spec = ModelSpec(args.variant, args.size, names, ((0, 0, 0),) * args.classes)
     paths = [plain_export(network, spec, args.folder / "plain.onnx"), args.folder / "static.onnx"]
     onnx.save(build_graph(network, spec), paths[1])
-    timings = race([Contender(path, threads=args.threads) for path in paths], rounds=args.rounds, calls=10)
+    cases = [Case(path, OpenOptions(threads=args.threads)) for path in paths]
+    timings = time_models(cases, rounds=args.rounds, calls=10)
     print(f"{platform.machine()}, {args.threads} threads, {args.variant} {args.size[0]}x{args.size[1]}")
     for path, timing in zip(paths, timings, strict=True):
         nodes = collections.Counter(node.op_type for node in onnx.load(path).graph.node).total()

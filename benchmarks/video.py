@@ -1,4 +1,4 @@
-"""What a whole video costs beside its inference: decoding, segmenting, drawing and encoding, against the model alone.
+"""What decoding, drawing and encoding a video cost on top of inference: the whole video against the model alone.
 
     python benchmarks/video.py [MODEL.onnx] [--threads 2] [--rounds 12] [--frames 60] [--size 640x480]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from afformer.errors import ImageError
 from afformer.spec import RGB
+
+if TYPE_CHECKING:  # the commands list the data sets in their help, which must not load numpy
+    import numpy as np
+    import numpy.typing as npt
 
 IGNORE = 255
 """Train id of a pixel that counts for nothing."""
@@ -46,6 +48,8 @@ class LabelFiles:
         Raises:
             ImageError: The label holds ids that this convention does not know, or there are too many classes.
         """
+        import numpy as np
+
         if len(self.ids) > IGNORE:
             raise ImageError(f"{where}: labels tell at most {IGNORE} classes apart, but there are {len(self.ids)}")
         classes: npt.NDArray[np.int16] = _lookup(self.ids, self.ignored)[label]
@@ -116,6 +120,8 @@ class Dataset:
 @functools.lru_cache(maxsize=16)
 def _lookup(ids: tuple[int, ...], ignored: tuple[int, ...]) -> npt.NDArray[np.int16]:
     """`(65536,)` int16: class of each id, `IGNORE`, or `_UNKNOWN`."""
+    import numpy as np
+
     table = np.full(1 << 16, _UNKNOWN, np.int16)
     table[list(ignored)] = IGNORE
     table[list(ids)] = np.arange(len(ids))

@@ -6,11 +6,13 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from afformer.runtime.backends.base import Backend, Device
-from afformer.runtime.backends.registry import open_backend
-from afformer.runtime.preprocess import Fit
-from afformer.runtime.segmenter import Segmenter
+from afformer.runtime.choices import Device, Fit
+
+if TYPE_CHECKING:  # heavy, and the commands' help needs none of it
+    from afformer.runtime.backends.base import Backend
+    from afformer.runtime.segmenter import Segmenter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +35,15 @@ class OpenOptions:
 
     def open_backend(self, model: Path) -> Backend:
         """Opens a model file."""
+        from afformer.runtime.backends.registry import open_backend
+
         return open_backend(model, self.backend, device=self.device, threads=self.threads, input_hw=self.input_hw)
 
     @contextlib.contextmanager
     def open_segmenter(self, model: Path) -> Iterator[Segmenter]:
         """Opens a model file as a segmenter, and closes it at the end."""
+        from afformer.runtime.segmenter import Segmenter
+
         with self.open_backend(model) as backend:
             yield Segmenter(backend, fit=self.fit)
 

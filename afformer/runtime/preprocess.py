@@ -11,22 +11,12 @@ import numpy.typing as npt
 
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import Array, input_tensor
+from afformer.runtime.choices import Fit as Fit  # noqa: PLC0414 - imported from here, too
 from afformer.runtime.workspace import Workspace
 from afformer.spec import InputKind, ModelSpec
 
 Image = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8."""
-
-
-class Fit(enum.Enum):
-    """How a picture is brought to the input size."""
-
-    STRETCH = "stretch"
-    """Resized to the input size, whatever its aspect ratio."""
-    PAD = "pad"
-    """Resized to fit inside the input size with its aspect ratio kept; padded at the right or bottom with the mean."""
-    SLIDE = "slide"
-    """Not resized, but covered with overlapping tiles whose logits are averaged; padded if smaller than a tile."""
 
 
 class ColorOrder(enum.Enum):

@@ -13,7 +13,7 @@ from afformer.errors import OutputError
 from afformer.files import make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
-from afformer.runtime.drawing.colours import Colours
+from afformer.runtime.choices import Colours
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter

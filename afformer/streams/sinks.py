@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import datetime
-import enum
 import io
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -20,25 +19,11 @@ from afformer.images import ClassMap, RGBImage, write_image, write_mask
 from afformer.runtime.drawing.layout import beside, side_by_side
 from afformer.runtime.drawing.shares import class_shares
 from afformer.runtime.render import Renderer
+from afformer.streams.choices import Output as Output  # noqa: PLC0414 - imported from here, too
 from afformer.streams.frames import Frame
 
 _LONGEST_NAME = 200
 """Bytes of a frame's name that file names keep, which leaves room for their endings."""
-
-
-class Output(enum.Enum):
-    """A file that is written of a frame; the value is what its name ends with."""
-
-    OVERLAY = "_overlay.png"
-    """The picture, tinted with the classes' colours."""
-    MASK = "_mask.png"
-    """Class ids, shown in the palette's colours: an indexed PNG."""
-    SIDE_BY_SIDE = "_side_by_side.png"
-    """The picture and its overlay."""
-    NPY = "_classmap.npy"
-    """The class map in numpy's format."""
-    JSON = "_classes.json"
-    """Each class's pixels and share."""
 
 
 class Sink(abc.ABC):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +14,9 @@ from afformer import assets
 from afformer.files import sha256
 from afformer.images import read_label
 from afformer.tensorrt.plan_file import EngineFile
+from tests.builders.cli import STREET, error_of, run, run_without
 from tests.builders.small_onnx import write_pictures
 from tests.builders.tensorrt_onnx import float_model, int8_model, integer_model
-from tests.commands.test_cli import STREET, error_of, run
 from tests.nvidia.pretend import Machine, machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
 from tests.nvidia.pretend_tensorrt import Quirks
@@ -190,12 +188,7 @@ def test_an_engine_is_inspected_without_its_gpu(tmp_path: Path) -> None:
 
 
 def test_without_onnx_the_extra_is_named(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['onnx'] = None\n"
-        "from afformer.cli import main\n"
-        f"main(['engine', {str(assets.MODEL)!r}, '-o', {str(tmp_path / 'm.engine')!r}])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_without(("onnx",), "engine", assets.MODEL, "-o", tmp_path / "m.engine")
     assert done.returncode == 1
     assert 'pip install "afformer[tensorrt]"' in done.stderr
     assert "Traceback" not in done.stderr

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from afformer import datasets
+from afformer.runtime.choices import Colours
 from afformer.runtime.drawing import oklab
-from afformer.runtime.drawing.colours import Colours
 from afformer.runtime.render import Renderer
 
 NAMES = ("road", "car", "sky")

@@ -13,7 +13,7 @@ import pytest
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError, SpecError
-from afformer.measure.evaluation import compare
+from afformer.measure.comparison import compare_segmenters
 from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec, Precision
@@ -247,7 +247,7 @@ def test_on_a_gpu_an_engine_sees_what_onnx_runtime_sees(tmp_path: Path, precisio
     assert report.inspected
     with open_backend(model) as ours, open_backend(engine, device="cuda") as theirs:
         assert "no CUDA graph" not in theirs.description
-        result = compare(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
+        result = compare_segmenters(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
     assert result.pixel_agreement >= least
 
 

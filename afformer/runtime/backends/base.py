@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import enum
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import BackendError
+from afformer.runtime.choices import Device as Device  # noqa: PLC0414 - imported from here, too
 from afformer.spec import InputKind, ModelSpec, OutputKind
 
 _THREADS_PER_CORE = 4
 
 Array = npt.NDArray[Any]
 """A tensor of any type."""
-
-
-class Device(enum.Enum):
-    """Where a model runs. A device that is missing is an error; nothing falls back to the CPU."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class TensorInfo(NamedTuple):

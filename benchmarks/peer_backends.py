@@ -1,4 +1,4 @@
-"""Engines that `peers.py` compares with and the package does not offer; importing this module registers them."""
+"""Backends that `peers.py` compares with and the package does not offer; importing this module registers them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OpenVinoIr(Backend):
         return np.asarray(self._request.infer({0: image}, share_inputs=True, share_outputs=True)[0])
 
 
-register("torch-compile", Registration("peer_engines:open_compiled", any_size=True))
+register("torch-compile", Registration("peer_backends:open_compiled", any_size=True))
 register("openvino-f32", Registration("afformer.runtime.backends.openvino:OpenVinoBackend"))
-register("openvino-default", Registration("peer_engines:open_openvino_default"))
-register("openvino-ir", Registration("peer_engines:OpenVinoIr"))
+register("openvino-default", Registration("peer_backends:open_openvino_default"))
+register("openvino-ir", Registration("peer_backends:OpenVinoIr"))
