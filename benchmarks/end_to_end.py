@@ -22,7 +22,7 @@ import torch
 
 from afformer import Segmenter, assets, datasets
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import build_graph
 from afformer.images import RGBImage, read_image
 from afformer.measure.benchmark import aligned
 from afformer.measure.machine import Machine

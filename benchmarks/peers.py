@@ -24,7 +24,7 @@ from export import plain_export
 
 from afformer import Segmenter, assets, datasets
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import build_graph
 from afformer.images import read_image
 from afformer.measure.benchmark import Benchmark, benchmark
 from afformer.measure.evaluation import evaluate

@@ -11,7 +11,7 @@ from afformer.commands.options import FilePath, json_option
 from afformer.commands.report import print_json, step_bars
 
 if TYPE_CHECKING:
-    from afformer.tensorrt.builder import EngineReport
+    from afformer.tensorrt.build_engine import EngineReport
 
 
 @click.command()
@@ -32,13 +32,10 @@ def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
 
     The precision is the model's. Of a float32 model, fp16 is made by conversion and int8 by calibration on --images.
     """
-    from afformer.extras import requires_extra
     from afformer.spec import Precision
-    from afformer.tensorrt.engine import Calibration, build_engine
-
-    with requires_extra("tensorrt"):
-        from afformer.tensorrt.builder import EngineOptions
-    from afformer.tensorrt.plan_file import Library
+    from afformer.tensorrt.build_engine import build_engine
+    from afformer.tensorrt.options import Calibration, EngineOptions
+    from afformer.tensorrt.packages import Library
 
     options = EngineOptions(
         library=Library.TENSORRT_RTX if choices["rtx"] else Library.TENSORRT,
@@ -75,7 +72,7 @@ def doctor(as_json: bool) -> None:
 
 
 def _tell(report: EngineReport) -> None:
-    file, numbers = report.file, report.numbers
+    file, numbers = report.info, report.counts
     precision = file.spec.precision.value
     click.echo(f"{numbers.layers} layers; {numbers.asked} of {numbers.convolutions} convolutions in {precision}")
     if report.inspected is None:

@@ -49,11 +49,7 @@ METHODS = ("average", "minmax", "percentile", "entropy", "mse")
 @json_option
 def export(checkpoint: Path, out: Path, as_json: bool, verify_images: Path | None, **choices: Any) -> None:
     """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
-    from afformer.export.exporter import export_checkpoint
-    from afformer.extras import requires_extra
-
-    with requires_extra("export"):
-        from afformer.export.onnx import ExportOptions
+    from afformer.export.exporter import ExportOptions, export_checkpoint
     from afformer.spec import InputKind, OutputKind, Precision
 
     options = ExportOptions(

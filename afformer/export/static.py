@@ -1,9 +1,9 @@
-"""Trained network -> fixed-size deployment module: exactly the same function in operators that engines run fast.
+"""Trained network -> the same function for one input size, in operators that inference engines run fast.
 
 The network is rebuilt channel-first: a map is `(n, C, H, W)`, its tokens are `(n, C, N)` with N = H W last, so that a
 linear layer is a 1x1 convolution, splitting C into h heads of c channels is a free reshape, and the softmax over tokens
 runs over the last axis. No shape is computed in the graph: the module is made for one input size and one batch size.
-The algebra of each rewrite stands at the function that makes it (`export/rewrites.py`).
+`export/rewrites.py` gives the algebra of each rewrite.
 """
 
 from __future__ import annotations

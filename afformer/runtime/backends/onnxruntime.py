@@ -23,8 +23,8 @@ from afformer.runtime.backends.base import (
     output_tensor,
 )
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
+from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
-from afformer.tensorrt.packages import load_tensorrt_10
 
 _SILENT = 4
 _NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from afformer.files import sha256
 from afformer.runtime.backends.base import Device
+from afformer.runtime.backends.tensorrt_libraries import tensorrt_10_command
 from afformer.spec import Precision
-from afformer.tensorrt.packages import tensorrt_10_command
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
