@@ -71,7 +71,7 @@ def frame_times(
 def measure(model: Path, threads: int, count: int) -> list[list[str]]:
     """A row of text for each size of frame."""
     picture = read_image(next(path for path in assets.pictures() if "1280x720" in path.name))
-    frames = [np.ascontiguousarray(cv2.resize(picture, (width, height))) for height, width in FRAMES_HW]
+    frames = [np.ascontiguousarray(cv2.resize(picture, (width, height)), np.uint8) for height, width in FRAMES_HW]
     maps = [np.empty(frame.shape[:2], np.uint8) for frame in frames]
     times: list[list[tuple[float, ...]]] = [[] for _ in frames]
     with open_backend(model, threads=threads) as backend:

@@ -26,8 +26,16 @@ from afformer.spec import METADATA_KEY, ModelSpec
 def plain_export(network: AFFormer, spec: ModelSpec, path: Path) -> Path:
     """Writes what `torch.onnx.export` makes of the reference network, with our spec so that our backends open it."""
     example = torch.zeros(1, 3, *spec.input_hw)
-    names = {"input_names": ["image"], "output_names": ["logits"]}
-    torch.onnx.export(network, (example,), path, opset_version=OPSET, external_data=False, verbose=False, **names)
+    torch.onnx.export(
+        network,
+        (example,),
+        path,
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+        input_names=["image"],
+        output_names=["logits"],
+    )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.save(model, path)

@@ -11,11 +11,12 @@ from typing import Any
 
 import onnxruntime as ort
 import pytest
+from click.testing import CliRunner
 
+from afformer.cli import main
 from afformer.doctor import Diagnosis, Finding, State, diagnose, nvidia
 from afformer.errors import BackendError
 from afformer.measure.machine import Machine
-from tests.commands.test_cli import run
 from tests.nvidia.pretend import machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
 
@@ -218,7 +219,7 @@ def test_the_table_shows_every_finding_once_with_the_line_below_it() -> None:
 
 
 def test_the_command_prints_the_table_or_json_and_ends_well() -> None:
-    told, plain = run("doctor"), run("doctor", "--json")
+    told, plain = (CliRunner().invoke(main, arguments) for arguments in (["doctor"], ["doctor", "--json"]))
     assert (told.exit_code, plain.exit_code) == (0, 0)
     assert "Runs models" in told.stdout
     report = json.loads(plain.stdout)

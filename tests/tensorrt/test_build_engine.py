@@ -19,7 +19,7 @@ from afformer.tensorrt.options import EngineOptions
 from afformer.tensorrt.packages import Library
 from tests.builders.tensorrt_onnx import float_model, int8_model
 from tests.nvidia.pretend import Machine, machine_with_gpu, machine_without
-from tests.nvidia.pretend_tensorrt import Quirks
+from tests.nvidia.pretend_tensorrt import Quirks, Runtime
 
 ORIN = Gpu("Orin", (8, 7))
 
@@ -189,9 +189,14 @@ def test_a_workspace_of_nothing_is_refused() -> None:
 def test_a_version_compatible_engine_may_bring_its_own_runtime(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
-    runtime = machine.tensorrt.Runtime
-    monkeypatch.setattr(machine.tensorrt, "Runtime", lambda logger: made.append(runtime(logger)) or made[-1])
+    made: list[Runtime] = []
+    make = machine.tensorrt.Runtime
+
+    def remembered(logger: object) -> Runtime:
+        made.append(make(logger))
+        return made[-1]
+
+    monkeypatch.setattr(machine.tensorrt, "Runtime", remembered)
     for wanted in (False, True):
         build(tmp_path, version_compatible=wanted)
     assert [each.engine_host_code_allowed for each in made] == [False, True]
