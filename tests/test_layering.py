@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "version"),
-    ("spec", "files", "extras", "images", "png", "onnx_file", "datasets", "assets"),
+    ("spec", "onnx_file", "files", "images", "png", "extras", "datasets", "assets"),
     ("model",),
     ("runtime",),
     ("streams", "measure"),
