@@ -110,7 +110,9 @@ def test_cityscapes_train_ids_stay() -> None:
 
 
 def test_a_file_of_no_known_kind_is_refused() -> None:
-    with pytest.raises(ImageError, match=r"color.png: is no label file of Cityscapes; expected a name like .*labelIds"):
+    with pytest.raises(
+        ImageError, match=r"color.png: is not a label file of Cityscapes; expected a name like .*labelIds"
+    ):
         datasets.CITYSCAPES.train_ids(np.zeros((1, 1), np.uint8), Path("ulm_gtFine_color.png"))
 
 

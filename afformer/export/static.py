@@ -201,7 +201,7 @@ class StaticAFFormer(nn.Module):
         return out
 
     def divide_input(self, std: tuple[float, ...]) -> None:
-        """Makes the network take its input undivided by `std` (per channel)."""
+        """Moves the division of the input by `std` (per channel) into the first convolution."""
         first = cast(nn.Sequential, self.stem[0])
         first[0] = rewrites.divide_input(cast(nn.Conv2d, first[0]), std)
 
@@ -223,5 +223,5 @@ def channel_layer_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 
 def after_stride(size: Size, stride: int) -> Size:
-    """Size of the map behind a 3x3 convolution with padding 1: `(s + 2 - 3) // stride + 1`."""
+    """Size of the map after a 3x3 convolution with padding 1: `(s + 2 - 3) // stride + 1`."""
     return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1

@@ -176,7 +176,7 @@ def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: 
 def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path) -> None:
     state = {name: tensor.clone() for name, tensor in NETWORK.state_dict().items()}
     save_file(state, tmp_path / "a.safetensors", {"classes": "road,car"})
-    with pytest.raises(CheckpointError, match="is no JSON"):
+    with pytest.raises(CheckpointError, match="is not JSON"):
         load_checkpoint(tmp_path / "a.safetensors")
 
 
