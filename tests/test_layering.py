@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "version"),
-    ("spec", "onnx_file", "files", "images", "png", "extras", "datasets", "assets"),
+    ("spec", "onnx_file", "files", "images", "png", "opencv", "extras", "progress", "datasets", "assets"),
     ("model",),
     ("runtime",),
     ("streams", "measure"),
@@ -23,7 +23,7 @@ FLOORS = (
     ("tensorrt",),
     ("inspection", "doctor", "package"),
     ("commands",),
-    ("cli",),
+    ("cli", "__main__"),
     ("",),  # the package itself, which offers the public names
 )
 """From the bottom up: what stands on one floor may import what is on it or below it."""

@@ -114,7 +114,7 @@ def _judge(result: Verification, precision: Precision) -> None:
         raise ExportError(
             f"the exported model differs from PyTorch: {result.summary()}; expected a relative difference of at most "
             f"{tolerance.max_relative:g} and at least {tolerance.min_agreement:.2%} of pixels; nothing was written"
-            + ("; this network exceeds the range of float16, export it with `precision` fp32" if overflow else "")
+            + ("; this network exceeds the range of float16, export it with `precision=fp32`" if overflow else "")
         )
 
 

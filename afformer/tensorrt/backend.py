@@ -56,7 +56,7 @@ class TensorRtBackend(Backend):
         require_engine(path)
         if device is not Device.CUDA:
             raise BackendError(
-                f"{path}: a TensorRT engine runs on an NVIDIA GPU, not on the {device.value}; choose `device` cuda"
+                f"{path}: a TensorRT engine runs on an NVIDIA GPU, not on the {device.value}; choose `device=cuda`"
             )
         info = EngineInfo.beside(path)
         trt = load(info.library)

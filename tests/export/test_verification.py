@@ -106,4 +106,4 @@ def test_padding_of_the_last_batch_does_not_count(verified: Verified) -> None:
 def test_float32_is_advised_where_float16_overflows(verified: Verified, precision: Precision, advised: bool) -> None:
     with pytest.raises(ExportError) as caught:
         verified(dataclasses.replace(SPEC, precision=precision), lambda x: x * float("inf"))
-    assert ("export it with `precision` fp32" in str(caught.value)) == advised
+    assert ("export it with `precision=fp32`" in str(caught.value)) == advised

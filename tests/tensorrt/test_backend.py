@@ -124,7 +124,7 @@ def test_the_cpu_is_refused_with_the_device_to_choose(engine: Path, machine: Mac
     with pytest.raises(BackendError) as caught:
         open_backend(engine, device="cpu")
     assert "runs on an NVIDIA GPU, not on the cpu" in line(caught)
-    assert "choose `device` cuda" in line(caught)
+    assert "choose `device=cuda`" in line(caught)
 
 
 def test_without_nvidias_packages_there_is_the_line_that_installs_them(engine: Path) -> None:
