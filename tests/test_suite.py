@@ -11,13 +11,9 @@ ROOT = TESTS.parent
 WITHOUT_A_MODULE = {
     "contracts": "every backend",
     "cpp": "the C++ runtime",
-    "commands/test_cli.py": "cli.py, as a user meets it",
-    "commands/test_infer_streams.py": "the command infer, on what moves",
-    "commands/test_quantize.py": "the command quantize",
-    "commands/test_engine.py": "the command engine",
+    "commands": "the command line, as a user types it",
     "recipes": "the scripts in recipes/",
     "runtime/test_imports.py": "what importing the runtime loads",
-    "streams/test_flow_batches.py": "flow.py, in batches",
     "streams/test_steady_state.py": "memory over many frames",
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
@@ -32,10 +28,11 @@ def modules() -> list[Path]:
 
 
 def mirrored(test: Path) -> list[Path]:
-    """Where the module that a test is named after may be: in the package, or among the builders."""
-    name = test.stem.removeprefix("test_")
-    folder = ROOT / "afformer" / test.parent.relative_to(TESTS)
-    return [folder / f"{name}.py", folder / name / "__init__.py", test.with_name(f"{name}.py")]
+    """Where the module may be: `test_flow_batches` tests `flow_batches`, or a part of `flow`."""
+    words = test.stem.removeprefix("test_").split("_")
+    names = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
+    folders = (ROOT / "afformer" / test.parent.relative_to(TESTS), test.parent)
+    return [folder / file for name in names for folder in folders for file in (f"{name}.py", f"{name}/__init__.py")]
 
 
 def test_every_test_is_named_after_a_module_or_says_what_it_tests() -> None:
