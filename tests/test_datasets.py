@@ -187,7 +187,7 @@ def test_pictures_without_labels_and_labels_without_pictures_are_counted_and_nam
         ("empty", "labels", "holds no pictures"),
         ("images", "empty", "holds no labels"),
         ("images", "images", "both are this one"),
-        ("twins", "labels", "which of the two is meant"),
+        ("twins", "labels", "rename one of the two"),
     ],
 )
 def test_folders_that_cannot_be_paired_are_one_clear_line(
