@@ -149,7 +149,7 @@ def train(options: argparse.Namespace) -> None:
             full = F.interpolate(logits.float(), labels.shape[1:], mode="bilinear", align_corners=False)
             loss = F.cross_entropy(full, labels.to(device).long(), weights, ignore_index=datasets.IGNORE)
             run.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             run.optimizer.step()
             average(run.ema, network, step)
             total += loss.detach()

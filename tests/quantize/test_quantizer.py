@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import pytest
 
-from afformer.errors import ImageError, OutputError, QuantizeError, SpecError
+from afformer.errors import BackendError, ImageError, OutputError, QuantizeError, SpecError
 from afformer.measure.timing import Timing
 from afformer.quantize.accuracy import Validation
 from afformer.quantize.observers import Method
@@ -255,7 +255,7 @@ def test_a_model_without_a_spec_is_refused(bench: Bench) -> None:
 
 def test_a_file_that_is_no_model_is_refused(bench: Bench) -> None:
     bench.model.write_bytes(b"no model at all")
-    with pytest.raises(QuantizeError, match="is no ONNX model"):
+    with pytest.raises(BackendError, match="is no ONNX model"):
         bench.quantize()
 
 

@@ -13,15 +13,15 @@ import torch
 
 from afformer import assets
 from afformer.errors import ExportError, OutputError
-from afformer.export.onnx import ExportOptions, ExportReport, export_onnx
+from afformer.export import verification
+from afformer.export.exporter import ExportOptions, ExportReport, export_checkpoint
 from afformer.export.onnx_graph import FORBIDDEN
-from afformer.images import read_image
 from afformer.model.checkpoint import load_checkpoint, save_checkpoint
 from afformer.model.network import VARIANTS
+from afformer.runtime.backends.registry import open_backend
 from afformer.spec import METADATA_KEY, InputKind, ModelSpec, OutputKind, Precision
+from tests.builders.fake_backend import FakeBackend
 from tests.builders.networks import random_network
-
-PICTURES = [read_image(path) for path in assets.pictures()]
 
 
 def open_model(path: Path) -> Any:
@@ -32,7 +32,7 @@ def open_model(path: Path) -> Any:
 def exported(
     folder: Path, options: ExportOptions, checkpoint: Path = assets.CHECKPOINT
 ) -> tuple[ExportReport, onnx.ModelProto]:
-    report = export_onnx(checkpoint, folder / "model.onnx", options, PICTURES, open_model)
+    report = export_checkpoint(checkpoint, folder / "model.onnx", options)
     return report, onnx.load(report.path)
 
 
@@ -103,13 +103,17 @@ def test_float16_model_is_half_the_size_keeps_a_float32_core_and_carries_its_spe
     assert {"afformer", "torch", "onnx", "onnxsim"} <= spec.tools.keys()
 
 
-def test_artifact_that_differs_from_pytorch_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    def open_harmed(path: Path) -> Any:
+def test_a_model_that_differs_from_pytorch_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_harmed(path: Path, name: str) -> FakeBackend:
         assert path.is_file()
-        return lambda image: np.zeros((1, 11, 8, 8), np.float32)
+        with open_backend(path, name) as backend:
+            return FakeBackend(backend.spec, lambda image: np.zeros((1, 11, 8, 8), np.float32))
 
+    monkeypatch.setattr(verification, "open_backend", open_harmed)
     with pytest.raises(ExportError, match="differs from PyTorch"):
-        export_onnx(assets.CHECKPOINT, tmp_path / "model.onnx", ExportOptions((64, 64)), PICTURES, open_harmed)
+        export_checkpoint(assets.CHECKPOINT, tmp_path / "model.onnx", ExportOptions((64, 64)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,7 +125,7 @@ def test_sizes_below_64_are_refused(size: tuple[int, int]) -> None:
 
 def test_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
-        export_onnx(tmp_path / "no.pth", tmp_path / "no" / "model.onnx", ExportOptions((64, 64)), PICTURES, open_model)
+        export_checkpoint(tmp_path / "no.pth", tmp_path / "no" / "model.onnx", ExportOptions((64, 64)))
 
 
 def test_bundled_model_is_the_export_of_the_bundled_checkpoint() -> None:

@@ -1,4 +1,4 @@
-"""The flow of a build, on a pretended TensorRT; `test_exports` builds with a real one."""
+"""The course of a build, on a pretended TensorRT; `test_exports` builds with a real one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import pytest
 from afformer.errors import AfformerError, BackendError, ExportError, OutputError
 from afformer.files import sha256
 from afformer.spec import Precision
-from afformer.tensorrt.builder import EngineOptions, EngineReport, Site, build_engine
-from afformer.tensorrt.onnx_source import read_source
-from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
+from afformer.tensorrt.build_engine import EngineReport, build_engine
+from afformer.tensorrt.engine_info import EngineInfo, json_path
+from afformer.tensorrt.gpu import Gpu
+from afformer.tensorrt.options import EngineOptions
+from afformer.tensorrt.packages import Library
 from tests.builders.tensorrt_onnx import float_model, int8_model
 from tests.nvidia.pretend import Machine, machine_with_gpu, machine_without
-from tests.nvidia.pretend_tensorrt import Quirks
+from tests.nvidia.pretend_tensorrt import Quirks, Runtime
 
-SITE = Site(Gpu("Orin", (8, 7)), "12.6")
+ORIN = Gpu("Orin", (8, 7))
 
 
 @pytest.fixture
@@ -29,8 +31,9 @@ def machine() -> Iterator[Machine]:
 
 
 def build(folder: Path, model: Path | None = None, **options: object) -> EngineReport:
-    source = read_source(model or float_model(folder))
-    return build_engine(source, folder / "model.engine", EngineOptions(**options), SITE)  # type: ignore[arg-type]
+    source = model or float_model(folder)
+    made = build_engine(source, folder / "model.engine", options=EngineOptions(**options))  # type: ignore[arg-type]
+    return made.engine
 
 
 @contextlib.contextmanager
@@ -43,17 +46,17 @@ def refused(folder: Path, quirks: Quirks, error: type[AfformerError], match: str
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_plan_and_what_is_known_of_it_lie_side_by_side(tmp_path: Path, machine: Machine) -> None:
+def test_an_engine_and_what_is_known_about_it_lie_side_by_side(tmp_path: Path, machine: Machine) -> None:
     model = float_model(tmp_path)
     report = build(tmp_path, model)
-    file = EngineFile.beside(report.path)
-    assert file == report.file
-    assert file.plan_sha256 == sha256(report.path)
+    file = EngineInfo.beside(report.path)
+    assert file == report.info
+    assert file.engine_sha256 == sha256(report.path)
     assert (file.source, file.source_sha256) == (model.name, sha256(model))
-    assert (file.gpu, file.cuda, file.version, file.library) == (SITE.gpu, "12.6", "10.3.0", Library.TENSORRT)
+    assert (file.gpu, file.cuda, file.version, file.library) == (ORIN, "12.6", "10.3.0", Library.TENSORRT)
     assert report.path.read_bytes().startswith(b"plan of ")
     assert report.to_json()["bytes"] == report.bytes == report.path.stat().st_size
-    assert (report.numbers.asked, report.inspected) == (1, 4)  # one convolution; all layers
+    assert (report.counts.asked, report.inspected) == (1, 4)  # one convolution; all layers
 
 
 def test_float32_stays_float32_and_layers_can_be_inspected(tmp_path: Path, machine: Machine) -> None:
@@ -70,13 +73,13 @@ def test_options_reach_tensorrt_and_the_file(tmp_path: Path, machine: Machine) -
     assert config.pools == {"WORKSPACE": 64 << 20}
     assert config.flags == {"VERSION_COMPATIBLE"}
     assert config.hardware_compatibility_level is machine.tensorrt.HardwareCompatibilityLevel.AMPERE_PLUS
-    assert (report.file.version_compatible, report.file.hardware_compatible) == (True, True)
+    assert (report.info.version_compatible, report.info.hardware_compatible) == (True, True)
 
 
-def test_an_int8_engine_is_proven_in_the_network_and_in_the_plan(tmp_path: Path, machine: Machine) -> None:
+def test_an_int8_engine_is_proven_in_the_network_and_in_the_engine(tmp_path: Path, machine: Machine) -> None:
     report = build(tmp_path, int8_model(tmp_path))
-    assert report.file.spec.precision is Precision.INT8
-    assert report.numbers.asked == report.inspected == 1
+    assert report.info.spec.precision is Precision.INT8
+    assert report.counts.asked == report.inspected == 1
 
 
 def test_an_engine_that_came_out_in_float32_is_an_error_and_leaves_the_old_one_alone(tmp_path: Path) -> None:
@@ -95,7 +98,7 @@ def test_an_engine_that_came_out_in_float32_is_an_error_and_leaves_the_old_one_a
         (
             Quirks(no_build="no tactic"),
             ExportError,
-            r"model\.onnx: TensorRT 10\.3\.0 cannot build it: no tactic; .*--w",
+            r"model\.onnx: TensorRT 10\.3\.0 cannot build it: no tactic; .*`workspace_mib`",
         ),
         (Quirks(no_load="out of memory"), ExportError, r"cannot load the engine that it built: out of memory"),
     ],
@@ -130,7 +133,7 @@ def test_kernels_measured_once_are_kept_for_the_next_build(tmp_path: Path, machi
 def test_a_timing_cache_of_another_gpu_is_an_error_and_is_left_alone(tmp_path: Path) -> None:
     cache, model = tmp_path / "kernels.cache", float_model(tmp_path)
     cache.write_bytes(b"of another GPU")
-    with refused(tmp_path, Quirks(stale_cache=True), ExportError, r"kernels\.cache: is no timing cache of TensorRT"):
+    with refused(tmp_path, Quirks(stale_cache=True), ExportError, r"kernels\.cache: is not a timing cache of TensorRT"):
         build(tmp_path, model, timing_cache=cache)
 
 
@@ -140,8 +143,8 @@ def test_a_build_that_fails_leaves_no_timing_cache(tmp_path: Path) -> None:
         build(tmp_path, model, timing_cache=tmp_path / "kernels.cache")
 
 
-@pytest.mark.parametrize("file", ["plan", "json"])
-def test_a_disk_that_is_full_leaves_neither_plan_nor_json(
+@pytest.mark.parametrize("file", ["engine", "json"])
+def test_a_full_disk_leaves_neither_engine_nor_json(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     def full(path: Path, *content: object, **options: object) -> int:
@@ -149,32 +152,32 @@ def test_a_disk_that_is_full_leaves_neither_plan_nor_json(
         raise OSError(28, "No space left on device")
 
     model = float_model(tmp_path)
-    monkeypatch.setattr(Path, "write_bytes" if file == "plan" else "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes" if file == "engine" else "write_text", full)
     with pytest.raises(OutputError, match=r"model\.engine.*cannot be written \(No space left"):
         build(tmp_path, model)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_long_build(tmp_path: Path, machine: Machine) -> None:
-    source = read_source(float_model(tmp_path))
+    model = float_model(tmp_path)
     with pytest.raises(OutputError, match="nowhere"):
-        build_engine(source, tmp_path / "nowhere" / "model.engine", EngineOptions(), SITE)
+        build_engine(model, tmp_path / "nowhere" / "model.engine")
     json_path(tmp_path / "model.engine").mkdir()
     with pytest.raises(OutputError, match=r"model\.engine\.json: is a folder"):
-        build_engine(source, tmp_path / "model.engine", EngineOptions(), SITE)
+        build_engine(model, tmp_path / "model.engine")
     assert machine.tensorrt.configs == []
 
 
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"timing_cache": Path("x")}, "--timing-cache"),
-        ({"version_compatible": True}, "--version-compatible"),
-        ({"hardware_compatible": True}, "--hardware-compatible"),
+        ({"timing_cache": Path("x")}, "timing_cache"),
+        ({"version_compatible": True}, "version_compatible"),
+        ({"hardware_compatible": True}, "hardware_compatible"),
     ],
 )
 def test_what_rtx_has_no_use_for_is_refused(options: dict[str, object], named: str) -> None:
-    with pytest.raises(ExportError, match=f"{named} is for TensorRT"):
+    with pytest.raises(ExportError, match=f"`{named}` is for TensorRT"):
         EngineOptions(library=Library.TENSORRT_RTX, **options)  # type: ignore[arg-type]
 
 
@@ -183,12 +186,17 @@ def test_a_workspace_of_nothing_is_refused() -> None:
         EngineOptions(workspace_mib=0)
 
 
-def test_a_version_compatible_plan_may_bring_its_runtime_along(
+def test_a_version_compatible_engine_may_bring_its_own_runtime(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
-    runtime = machine.tensorrt.Runtime
-    monkeypatch.setattr(machine.tensorrt, "Runtime", lambda logger: made.append(runtime(logger)) or made[-1])
+    made: list[Runtime] = []
+    make = machine.tensorrt.Runtime
+
+    def remembered(logger: object) -> Runtime:
+        made.append(make(logger))
+        return made[-1]
+
+    monkeypatch.setattr(machine.tensorrt, "Runtime", remembered)
     for wanted in (False, True):
         build(tmp_path, version_compatible=wanted)
     assert [each.engine_host_code_allowed for each in made] == [False, True]

@@ -1,18 +1,19 @@
-"""What lies beside a TensorRT plan, as `MODEL.engine.json`: a plan has no room for a spec and loads only where it fits.
+"""What is known about an engine, kept beside it as `MODEL.engine.json`.
 
-"engine_version": 1
+An engine has no room for a spec, and loads only on the GPU and the version that it was built for.
+
+"engine_version": 1                    format of this file
 "spec": {...}                          as `ModelSpec.to_json` writes it
 "precision": "fp16"                    what was asked for, and checked
-"plan": {"sha256": "...", "version_compatible": false, "hardware_compatible": false}
+"plan": {"sha256": "...", "version_compatible": false, "hardware_compatible": false}     the engine file
 "tensorrt": {"library": "tensorrt", "version": "10.3.0", "cuda": "12.6"}
-"gpu": {"name": "Orin", "compute_capability": "8.7"}, or null where the plan is made for no GPU in particular
+"gpu": {"name": "Orin", "compute_capability": "8.7"}, or null for an engine of no GPU in particular
 "source": {"name": "model.onnx", "sha256": "..."}
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 import hashlib
 import json
 import shlex
@@ -21,51 +22,23 @@ from typing import Any
 
 from afformer.errors import BackendError, SpecError
 from afformer.spec import ModelSpec
+from afformer.tensorrt.gpu import Gpu
+from afformer.tensorrt.packages import Library
 
 ENGINE_VERSION = 1
 
 
-class Library(enum.Enum):
-    """Which of NVIDIA's two TensorRTs builds and runs a plan; neither reads the other's."""
-
-    TENSORRT = "tensorrt"
-    """TensorRT 10 and 11: servers, PCs, Jetson. A plan is built on the GPU that runs it."""
-    TENSORRT_RTX = "tensorrt_rtx"
-    """TensorRT for RTX: PCs with an RTX GPU. A plan is built anywhere and finished where it runs."""
-
-    @property
-    def title(self) -> str:
-        """NVIDIA's name for it."""
-        return {Library.TENSORRT: "TensorRT", Library.TENSORRT_RTX: "TensorRT-RTX"}[self]
-
-
 @dataclasses.dataclass(frozen=True)
-class Gpu:
-    """An NVIDIA GPU.
+class EngineInfo:
+    """What is known about an engine.
 
     Attributes:
-        name: As the driver has it.
-        compute_capability: Major and minor number.
-    """
-
-    name: str
-    compute_capability: tuple[int, int]
-
-    def __str__(self) -> str:
-        return f"{self.name} (compute capability {'.'.join(map(str, self.compute_capability))})"
-
-
-@dataclasses.dataclass(frozen=True)
-class EngineFile:
-    """What is known about a plan.
-
-    Attributes:
-        spec: Of the model inside; its precision is the plan's.
-        plan_sha256: Hex digest of the plan, so that a plan and a JSON that do not belong together are found out.
+        spec: Of the model inside; its precision is the engine's.
+        engine_sha256: Hex digest of the engine file, so that an engine and a JSON of two builds are told apart.
         library: What built it.
         version: Of the library.
-        cuda: CUDA version of the driver that it was built with; empty if there was none.
-        gpu: What it was built on; None if it is made for no GPU in particular.
+        cuda: Newest CUDA version that the driver of the build supported; empty if there was none.
+        gpu: The GPU that it was built on; None for an engine of no GPU in particular.
         source: Name of the ONNX file.
         source_sha256: Hex digest of that file.
         version_compatible: Whether later versions of the library may run it.
@@ -73,7 +46,7 @@ class EngineFile:
     """
 
     spec: ModelSpec
-    plan_sha256: str
+    engine_sha256: str
     library: Library
     version: str
     cuda: str
@@ -94,7 +67,7 @@ class EngineFile:
             "spec": json.loads(self.spec.to_json()),
             "precision": self.spec.precision.value,
             "plan": {
-                "sha256": self.plan_sha256,
+                "sha256": self.engine_sha256,
                 "version_compatible": self.version_compatible,
                 "hardware_compatible": self.hardware_compatible,
             },
@@ -104,36 +77,36 @@ class EngineFile:
         }
         return json.dumps(fields, indent=2) + "\n"
 
-    def read_plan(self, plan: Path) -> bytes:
-        """The plan, if it is the one that this describes.
+    def read_engine(self, engine: Path) -> bytes:
+        """The content of the engine file that this describes.
 
         Raises:
-            BackendError: It is another one, or not all of it.
+            BackendError: `engine` is another one, or incomplete.
         """
-        content = plan.read_bytes()
-        if hashlib.sha256(content).hexdigest() != self.plan_sha256:
+        content = engine.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.engine_sha256:
             raise BackendError(
-                f"{plan}: is not the engine that {json_path(plan).name} describes, or not all of it; copy both again, "
-                "or build the engine again"
+                f"{engine}: is not the engine that {json_path(engine).name} describes, or not all of it; copy both "
+                "again, or build the engine again"
             )
         return content
 
-    def command(self, plan: str) -> str:
-        """The line that builds such a plan again from the same ONNX file.
+    def rebuild_command(self, engine: str) -> str:
+        """The command that builds such an engine from the same ONNX file.
 
         Args:
-            plan: Name of the plan to write.
+            engine: Name of the engine to write.
         """
-        source, output = shlex.quote(self.source), shlex.quote(plan)
+        source, output = shlex.quote(self.source), shlex.quote(engine)
         rtx = " --rtx" if self.library is Library.TENSORRT_RTX else ""
         return f"afformer-cli engine {source} -o {output} --precision {self.spec.precision.value}{rtx}"
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> EngineFile:
-        """Reads `to_json`'s output; `where` names the file in errors.
+    def from_json(cls, text: str, where: str) -> EngineInfo:
+        """Reads the output of `to_json`; `where` names the file in errors.
 
         Raises:
-            SpecError: The text is nothing of the kind, or of a newer format.
+            SpecError: The text is something else, or of another format.
         """
         try:
             fields = json.loads(text)
@@ -148,17 +121,17 @@ class EngineFile:
         )
 
     @classmethod
-    def beside(cls, plan: Path) -> EngineFile:
-        """Reads what lies beside a plan.
+    def beside(cls, engine: Path) -> EngineInfo:
+        """Reads the JSON beside an engine.
 
         Raises:
-            SpecError: It is not there, or cannot be read.
+            SpecError: It is missing, or cannot be read.
         """
-        path = json_path(plan)
+        path = json_path(engine)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "is no text"
+            reason = error.strerror if isinstance(error, OSError) else "not text"
             raise SpecError(
                 f"{path}: cannot be read ({reason}), and without it the engine's classes and size are unknown; keep "
                 "the JSON beside its engine, or build both with `afformer-cli engine`"
@@ -166,33 +139,33 @@ class EngineFile:
         return cls.from_json(text, str(path))
 
 
-def require_plan(plan: Path) -> None:
-    """Whether there is a plan.
+def require_engine(engine: Path) -> None:
+    """Checks that the engine file exists.
 
     Raises:
-        BackendError: There is no such file.
+        BackendError: It does not.
     """
-    if not plan.is_file():
-        raise BackendError(f"{plan}: no such engine file")
+    if not engine.is_file():
+        raise BackendError(f"{engine}: no such engine file")
 
 
-def json_path(plan: Path) -> Path:
-    """Where the JSON of a plan lies."""
-    return plan.with_name(f"{plan.name}.json")
+def json_path(engine: Path) -> Path:
+    """Path of the JSON beside an engine."""
+    return engine.with_name(f"{engine.name}.json")
 
 
 def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
-    plan, tensorrt, gpu, source = fields["plan"], fields["tensorrt"], fields["gpu"], fields["source"]
+    engine, tensorrt, gpu, source = fields["plan"], fields["tensorrt"], fields["gpu"], fields["source"]
     return {
-        "plan_sha256": str(plan["sha256"]),
+        "engine_sha256": str(engine["sha256"]),
         "library": Library(tensorrt["library"]),
         "version": str(tensorrt["version"]),
         "cuda": str(tensorrt["cuda"]),
         "gpu": None if gpu is None else Gpu(str(gpu["name"]), _capability(gpu["compute_capability"])),
         "source": str(source["name"]),
         "source_sha256": str(source["sha256"]),
-        "version_compatible": bool(plan["version_compatible"]),
-        "hardware_compatible": bool(plan["hardware_compatible"]),
+        "version_compatible": bool(engine["version_compatible"]),
+        "hardware_compatible": bool(engine["hardware_compatible"]),
     }
 
 
