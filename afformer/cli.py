@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from afformer.commands import engines, measures, models, pictures
+from afformer.commands.flags import with_flags
 from afformer.commands.report import echo_error
 from afformer.errors import AfformerError
 from afformer.version import __version__
@@ -23,7 +24,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AfformerError as error:
-            echo_error(str(error))
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            echo_error(with_flags(str(error), command))
             ctx.exit(error.exit_code)
 
 

@@ -136,7 +136,7 @@ def diagnose() -> Diagnosis:
         ("Runs models", "tensorrt", "", lambda: nvidia.engines(Library.TENSORRT)),
         ("Runs models", "tensorrt, rtx engines", "", lambda: nvidia.engines(Library.TENSORRT_RTX)),
         ("Makes models", "export", 'pip install "afformer[export]"', lambda: _packages(_EXPORT)),
-        ("Makes models", "quantize", 'pip install "afformer[quantize]"', lambda: _packages(("onnx",))),
+        ("Makes models", "quantize", 'pip install "afformer[quantize]"', lambda: _packages(("onnx", "jinja2"))),
         ("Makes models", "engine", "", nvidia.builder),
         ("Pictures", "videos", "pip install --force-reinstall opencv-python-headless", _videos),
         ("Pictures", "windows", "pip uninstall opencv-python-headless && pip install opencv-python", _windows),

@@ -60,7 +60,7 @@ def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
         print_json(built.to_json())
         return
     if built.quantized:
-        click.echo(built.quantized.bargain.accuracy())
+        click.echo(built.quantized.verdict.accuracy())
     _tell(built.engine)
 
 

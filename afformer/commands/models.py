@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from afformer.commands.flags import with_flags
 from afformer.commands.options import (
     DATASETS,
     FilePath,
@@ -19,7 +20,7 @@ from afformer.commands.options import (
 from afformer.commands.report import count, print_json, step_bars
 
 TARGETS = ("x86", "arm", "tensorrt", "generic")
-METHODS = ("average", "minmax", "percentile", "entropy", "mse")
+METHODS = ("average", "minmax", "percentile", "mse")
 
 
 @click.command()
@@ -99,14 +100,11 @@ def export(checkpoint: Path, out: Path, as_json: bool, verify_images: Path | Non
 @json_option
 def quantize(model: Path, calibration: Path, out: Path | None, as_json: bool, **choices: Any) -> None:
     """Quantize MODEL to INT8 and measure what that costs and saves against float."""
-    from afformer.extras import requires_extra
+    from afformer.quantize.observers import Method
+    from afformer.quantize.options import QuantizeOptions
+    from afformer.quantize.placement import Target
     from afformer.quantize.quantize_model import quantize_model
-
-    with requires_extra("quantize"):
-        from afformer.quantize.observers import Method
-        from afformer.quantize.placement import Target
-        from afformer.quantize.quantizer import QuantizeOptions
-        from afformer.quantize.search import BUDGET
+    from afformer.quantize.search import BUDGET
 
     options = QuantizeOptions(
         target=Target(choices["target"]),
@@ -131,7 +129,7 @@ def quantize(model: Path, calibration: Path, out: Path | None, as_json: bool, **
             open_options=open_options_from(choices),
             progress=progress,
         )
-    click.echo(report.to_json() if as_json else report.summary())
+    click.echo(report.to_json() if as_json else with_flags(report.summary(), click.get_current_context().command))
 
 
 @click.command()

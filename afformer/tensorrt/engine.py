@@ -15,7 +15,7 @@ from afformer.tensorrt.packages import install_command, load
 from afformer.tensorrt.plan_file import Library
 
 if TYPE_CHECKING:
-    from afformer.quantize.report import QuantizeReport
+    from afformer.quantize.report.data import QuantizeReport
     from afformer.tensorrt.builder import EngineOptions, EngineReport, Site
     from afformer.tensorrt.onnx_source import Source
 
@@ -155,9 +155,9 @@ def _halved(source: Source) -> Source:
 def _quantized(
     source: Source, model: Path, output: Path, calibration: Calibration, progress: Progress
 ) -> tuple[Source, QuantizeReport]:
+    from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.placement import Target
     from afformer.quantize.quantize_model import quantize_model
-    from afformer.quantize.quantizer import QuantizeOptions
     from afformer.tensorrt.onnx_source import read_source, with_model
 
     # not MODEL.int8.onnx, which is what `quantize` calls its own
