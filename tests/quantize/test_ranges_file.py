@@ -81,7 +81,7 @@ def test_a_tensor_that_is_missing_makes_the_file_useless(saved: Path) -> None:
     assert (found.ranges, found.reason) == (None, "it lacks 1 tensors, among them new")
 
 
-def test_tensors_that_nobody_needs_are_left_out(saved: Path) -> None:
+def test_tensors_that_are_not_needed_are_left_out(saved: Path) -> None:
     assert load(saved, KEY, ["a second"]).ranges == {"a second": RANGES["a second"]}
 
 

@@ -148,7 +148,7 @@ def test_savings_within_the_noise_revert_nothing() -> None:
     assert (outcome.reverted, outcome.log.steps, len(runner.timed)) == ({}, (), 1)
 
 
-def test_several_slow_units_that_are_no_gain_together_are_halved() -> None:
+def test_slow_units_that_gain_nothing_together_are_halved() -> None:
     class Conflicting(FakeRunner):
         def latencies(self, candidates: Sequence[Floats]) -> list[float]:
             return [{0: 1.0, 1: 0.9, 2: 1.1}[len(candidate)] for candidate in candidates]

@@ -49,7 +49,7 @@ def test_a_unit_that_changes_nothing_has_no_noise() -> None:
     assert unit_sqnr(["idle"], lambda floats: chain(), chain(), FEEDS) == {"idle": math.inf}
 
 
-def test_noise_is_measured_before_the_argmax_of_a_model_that_puts_out_class_maps() -> None:
+def test_noise_is_measured_before_the_argmax_of_a_model_whose_output_is_a_class_map() -> None:
     text = """
         <ir_version: 9, opset_import: ["" : 18]>
         mapper (float[1, 3, 4, 4] image) => (int64[1, 4, 4] classmap) {

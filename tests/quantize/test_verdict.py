@@ -66,7 +66,7 @@ def test_without_a_limit_poor_agreement_is_warned_of() -> None:
     assert "Fewer than 99% of pixels agree" in verdict.advice()[0]
 
 
-def test_a_gain_is_no_negative_loss() -> None:
+def test_a_gain_is_not_called_a_loss() -> None:
     assert "loses nothing of mIoU" in dataclasses.replace(GOOD, drop=-0.3).accuracy()
 
 

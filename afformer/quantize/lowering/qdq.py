@@ -58,8 +58,7 @@ class _Lowering:
         self.builder = Builder(constants=dict(graph.constants))
         self.conversions: list[Conversion] = []
         self.stayed = stays_float(graph, scheme, keep_float)
-        candidates = [n.name for n in graph.nodes if n.op_type in scheme.quantized]
-        self.quantized = {name for name in candidates if name not in self.stayed}
+        self.quantized = {n.name for n in graph.nodes if n.op_type in scheme.quantized and n.name not in self.stayed}
         self.crossing = self._crossing()
 
     def run(self) -> Lowered:
