@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("errors", "version"),
     ("spec", "onnx_file", "files", "images", "png", "opencv", "extras", "progress", "datasets", "assets"),
+    ("html",),
     ("model",),
     ("runtime",),
     ("streams", "measure"),

@@ -30,7 +30,7 @@ def test_what_is_not_a_model_of_this_package_is_one_line(tmp_path: Path) -> None
     (tmp_path / "text.onnx").write_text("no model at all" * 50)
     with pytest.raises(BackendError, match=r"none\.onnx: no such model file"):
         read_onnx_file(tmp_path / "none.onnx")
-    with pytest.raises(BackendError, match=r"text\.onnx: is no ONNX model"):
+    with pytest.raises(BackendError, match=r"text\.onnx: cannot be read as an ONNX model"):
         read_onnx_file(tmp_path / "text.onnx")
     with pytest.raises(SpecError, match=r"model\.onnx: has no 'afformer_spec'"):
         read_onnx_file(without_metadata(write_tiny_onnx(tmp_path / "model.onnx")))

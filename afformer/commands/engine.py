@@ -75,7 +75,7 @@ def engine(
         print_json(built.to_json())
         return
     if built.quantized:
-        print_text(built.quantized.bargain.accuracy())
+        print_text(built.quantized.verdict.accuracy())
     _print_report(built.engine)
 
 

@@ -39,7 +39,7 @@ def _checks(machine: Machine) -> tuple[Check, ...]:
         Check(runs, "tensorrt", lambda: nvidia.runs_engines(Library.TENSORRT)),
         Check(runs, "tensorrt, rtx engines", lambda: nvidia.runs_engines(Library.TENSORRT_RTX)),
         Check(makes, "export", lambda: checks.packages(*_EXPORT_PACKAGES), _EXPORT),
-        Check(makes, "quantize", lambda: checks.packages("onnx"), 'pip install "afformer[quantize]"'),
+        Check(makes, "quantize", lambda: checks.packages("onnx", "jinja2"), 'pip install "afformer[quantize]"'),
         Check(makes, "engine", nvidia.builds_engines),
         Check(pictures, "videos", checks.videos, "pip install --force-reinstall opencv-python-headless"),
         Check(pictures, "windows", checks.windows, "pip uninstall opencv-python-headless && pip install opencv-python"),

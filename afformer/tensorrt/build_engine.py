@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afformer.errors import BackendError, ExportError
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
+from afformer.progress import Progress, no_progress
 from afformer.spec import Precision
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.gpu import Gpu
@@ -21,11 +21,9 @@ from afformer.tensorrt.packages import Library, install_command, load
 from afformer.tensorrt.precision_check import LayerCounts
 
 if TYPE_CHECKING:
-    from afformer.quantize.report import QuantizeReport
+    from afformer.quantize.report.data import QuantizeReport
     from afformer.tensorrt.onnx_model import OnnxModel
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and out of how much."""
 
 SUFFIXES = (".engine", ".plan")
 
@@ -88,7 +86,7 @@ def build_engine(
     precision: Precision | None = None,
     options: EngineOptions | None = None,
     calibration: Calibration | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> BuildReport:
     """Builds a TensorRT engine from an ONNX file of this package, on the GPU that will run it.
 
@@ -184,9 +182,9 @@ def _quantized(
     source: OnnxModel, model: Path, output: Path, calibration: Calibration, progress: Progress
 ) -> tuple[OnnxModel, QuantizeReport]:
     from afformer.onnx_file import read_onnx_file
+    from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.placement import Target
     from afformer.quantize.quantize_model import quantize_model
-    from afformer.quantize.quantizer import QuantizeOptions
 
     int8 = output.with_name(f"{output.name}.int8.onnx")  # MODEL.int8.onnx is the name that `quantize` gives its own
     options = QuantizeOptions(

@@ -91,7 +91,7 @@ def test_int8_that_loses_more_than_it_may_becomes_no_engine_unless_that_is_allow
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, engine = float_model(tmp_path), tmp_path / "model.engine"
-    monkeypatch.setattr("afformer.quantize.accuracy.Referee.drop", lambda *_: 3.0)
+    monkeypatch.setattr("afformer.quantize.accuracy.Evaluator.drop", lambda *_: 3.0)
     write_pictures(tmp_path / "pictures", 2)
     made = ("engine", model, "-o", engine, "--precision", "int8", "--images", tmp_path / "pictures")
     assert "--allow-drop" in error_of(run(*made, "--max-drop", 2))

@@ -36,7 +36,7 @@ def write_trained(folder: Path) -> None:
     with Segmenter(assets.MODEL) as bundled:
         spec = dataclasses.replace(bundled.spec, input_hw=(96, 128), precision=Precision.FP32)
     exported = build_graph(load_checkpoint(assets.CHECKPOINT).build(), spec)
-    prepared = lowering.prepare(exported)
+    prepared = lowering.canonicalize(exported)
     integer = lowering.lower(prepared, observed(prepared), Target.X86).model
     for name, model in zip(TRAINED, (exported, integer), strict=True):
         onnx.save(model, folder / f"{name}.onnx")

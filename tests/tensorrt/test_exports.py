@@ -43,7 +43,7 @@ def exported(spec: str) -> onnx.ModelProto:
 def brought_to(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
     """As export and quantization do it."""
     if precision is Precision.INT8:
-        prepared = lowering.prepare(model)
+        prepared = lowering.canonicalize(model)
         return lowering.lower(prepared, observed(prepared, seeds=2), Target.TENSORRT).model
     if precision is Precision.FP32:
         return model
@@ -81,7 +81,7 @@ def test_every_kind_of_input_and_output_parses_and_builds(
 
 @pytest.mark.parametrize("target", [Target.X86, Target.GENERIC])
 def test_int8_of_another_target_is_refused_before_tensorrt_has_to(tmp_path: Path, target: Target) -> None:
-    prepared = lowering.prepare(exported(SPEC.to_json()))
+    prepared = lowering.canonicalize(exported(SPEC.to_json()))
     model = lowering.lower(prepared, observed(prepared, seeds=1), target).model
     with pytest.raises(ExportError, match="--target tensorrt"):
         build_with_rtx(model, tmp_path)

@@ -65,7 +65,7 @@ def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no model at all" * 50)
     for path, said in (
         (tmp_path / "none.onnx", "no such model file"),
-        (tmp_path / "text.onnx", "is no ONNX model"),
+        (tmp_path / "text.onnx", "cannot be read as an ONNX model"),
         (without_metadata(float_model(tmp_path)), "has no 'afformer_spec'"),
     ):
         with pytest.raises(AfformerError, match=f"{path.name}: {said}") as caught:
