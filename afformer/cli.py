@@ -11,6 +11,7 @@ import click
 
 from afformer.commands import engines, measures, models, pictures
 from afformer.commands.report import echo_error
+from afformer.commands.train import train
 from afformer.errors import AfformerError
 from afformer.version import __version__
 
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 for command in (
+    train,
     models.export,
     models.quantize,
     engines.engine,

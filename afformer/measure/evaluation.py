@@ -197,16 +197,26 @@ def compare(
     )
 
 
+def read_labelled(picture: Path, label: Path, dataset: Dataset) -> tuple[RGBImage, ClassMap]:
+    """A picture, `(H, W, 3)` uint8 RGB, with its true class map, `(H, W)` uint8.
+
+    Raises:
+        ImageError: A file cannot be read, or the two differ in size.
+    """
+    image = read_image(picture)
+    truth = dataset.train_ids(read_label(label), label)
+    if truth.shape != image.shape[:2]:
+        raise ImageError(f"{label}: is {_size(truth)}, but its picture {picture} is {_size(image)}")
+    return image, truth
+
+
 def _labelled(
     pairs: Iterable[tuple[Path, Path]], dataset: Dataset, failures: list[Failure]
 ) -> Iterator[tuple[RGBImage, ClassMap]]:
     """Pictures with their true class maps; what cannot be used is added to the failures."""
     for picture, label in pairs:
         try:
-            image = read_image(picture)
-            truth = dataset.train_ids(read_label(label), label)
-            if truth.shape != image.shape[:2]:
-                raise ImageError(f"{label}: is {_size(truth)}, but its picture {picture} is {_size(image)}")
+            image, truth = read_labelled(picture, label, dataset)
         except ImageError as error:
             failures.append(Failure(picture, str(error)))
         else:
