@@ -62,7 +62,7 @@ def _own(metadata: dict[str, str], path: Path) -> dict[str, Any] | None:
         return {key: json.loads(metadata[key]) for key in _OWN if key in metadata} or None
     except ValueError as error:
         raise CheckpointError(
-            f"{path}: its metadata {', '.join(map(repr, _OWN))} must be JSON ({error}); save it again"
+            f"{path}: its metadata for {', '.join(_OWN)} is no JSON ({error}); save it again"
         ) from error
 
 
