@@ -14,6 +14,7 @@ from afformer.commands.report import count, echo_error, frame_bar, print_json
 if TYPE_CHECKING:
     from afformer.streams.segment import Inference
 
+COLORS = ("auto", "dataset", "colorblind")
 OUTPUTS = ("overlay", "mask", "side-by-side", "npy", "json", "video", "jsonl")
 _SHOWN = 6
 _INTERRUPTED = 130
@@ -38,6 +39,14 @@ _INTERRUPTED = 130
 @click.option("--legend", is_flag=True, help="Draw a legend.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
+@click.option("--names/--no-names", default=True, help="Write class names on the larger regions of overlays.")
+@click.option(
+    "--colors",
+    type=click.Choice(COLORS),
+    default="auto",
+    show_default=True,
+    help="Of overlays: distinct ones, the data set's palette, or ones for the red- and green-blind, too.",
+)
 @backend_option
 @open_model_options
 @json_option
@@ -49,6 +58,7 @@ def infer(
     SOURCE is a picture, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as frame_%04d.png, a
     video, the number of a camera, /dev/video*, the URL of a stream, or - for stdin.
     """
+    from afformer.runtime.drawing.colours import Colours
     from afformer.streams.segment import Wanted, segment_pictures
     from afformer.streams.sinks import Output
 
@@ -60,7 +70,8 @@ def infer(
         outputs=tuple(Output[name.replace("-", "_").upper()] for name in outputs if name not in ("video", "jsonl")),
         video="video" in outputs,
         json_lines="jsonl" in outputs,
-        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "smooth", "fps")},
+        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "names", "smooth", "fps")},
+        colours=Colours(options["colors"]),
     )
     with frame_bar() as seen:
         result = segment_pictures(model, source, out, wanted=wanted, open_options=open_options_from(options), seen=seen)

@@ -12,6 +12,7 @@ from typing import Any
 from afformer.errors import OutputError
 from afformer.files import make_folder
 from afformer.images import ClassMap, single_threaded_opencv
+from afformer.runtime.drawing.colours import Colours
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
@@ -39,6 +40,8 @@ class Wanted:
         legend: Draw a legend.
         opacity: Of the classes' colours in overlays, 0..1.
         outlines: Draw lines between classes in overlays.
+        names: Write class names on the larger regions of overlays.
+        colours: Colours of overlays and legends; masks have the data set's palette.
         smooth: Frames in a row that it takes to change a pixel of a video; 1 changes it at once.
         fps: Frames a second of the video, for sources without a rate of their own, such as numbered pictures; None
             takes `DEFAULT_FPS` for them.
@@ -51,6 +54,8 @@ class Wanted:
     legend: bool = False
     opacity: float = 0.5
     outlines: bool = True
+    names: bool = True
+    colours: Colours = Colours.AUTO
     smooth: int = 1
     fps: float | None = None
 
@@ -113,7 +118,7 @@ def segment_pictures(
             wanted = dataclasses.replace(wanted, outputs=outputs, video=moving)
         _check_fps(wanted, frames)
         backend = stack.enter_context(open_options.open_backend(model))
-        renderer = Renderer(backend.spec.classes, backend.spec.palette, wanted.opacity, wanted.outlines)
+        renderer = _renderer(backend.spec, wanted)
         notes = _Notes(backend.spec, frames, keep=not moving, seen=seen)
         still = not (moving or wanted.video)
         window = _window(wanted, renderer, folder, still) if wanted.show else None  # before the sinks: it may fail
@@ -145,6 +150,12 @@ class _Notes:
             self.written += files
             report = frame_report(frame, classmap, self._spec.classes)
             self.pictures.append({**report, "files": [str(file) for file in files]})
+
+
+def _renderer(spec: ModelSpec, wanted: Wanted) -> Renderer:
+    return Renderer(
+        spec.classes, spec.palette, wanted.opacity, wanted.outlines, names=wanted.names, colours=wanted.colours
+    )
 
 
 def _moves(source: Source) -> bool:

@@ -18,7 +18,9 @@ import numpy as np
 from afformer.errors import ImageError, OutputError
 from afformer.files import check_writable, make_folder, replacing
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
-from afformer.runtime.render import Renderer, beside, class_shares, side_by_side
+from afformer.runtime.drawing.layout import beside, side_by_side
+from afformer.runtime.drawing.shares import class_shares
+from afformer.runtime.render import Renderer
 from afformer.streams.sources import Frame
 
 _LONGEST_NAME = 200

@@ -217,9 +217,9 @@ class VideoSink(Sink):
             )
         for _ in range(self._pace.repeats(frame.time_s) if self._pace else 0):
             self._append()
-        drawn = self._renderer.overlay(frame.content, classmap)
+        drawn = self._renderer.overlay(frame.content, classmap, follow=True)
         if self._legend:
-            drawn = inset(drawn, self._renderer.legend(classmap, drawn.shape[0] // 2))
+            drawn = inset(drawn, self._renderer.small_legend(classmap, drawn.shape[0]))
         cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=self._picture)
         self._append()
         return []

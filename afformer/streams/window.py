@@ -142,9 +142,9 @@ class Window:
         self._shown_at = now
 
     def _draw(self, image: RGBImage, classmap: ClassMap) -> RGBImage:
-        picture = self._renderer.overlay(image, classmap)
+        picture = self._renderer.overlay(image, classmap, follow=not self._still)
         if self._legend:
-            picture = inset(picture, self._renderer.legend(classmap, picture.shape[0] // 2))
+            picture = inset(picture, self._renderer.small_legend(classmap, picture.shape[0]))
         if self.fps:
             _write_corner(picture, f"{self.fps:.1f} fps")
         self._gui.show(picture)

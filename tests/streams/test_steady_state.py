@@ -65,7 +65,7 @@ def peak_bytes(call: Callable[[], object], frames: int = 3) -> int:
 
 
 def assert_steady(segment: Segmenter, frame: RGBImage, allowed: int = FEW_BYTES) -> None:
-    renderer = Renderer(segment.spec.classes, segment.spec.palette, outlines=True)
+    renderer = Renderer(segment.spec.classes, segment.spec.palette, outlines=True, names=True)
     classmap = np.empty(frame.shape[:2], np.uint8)
     for _ in range(2):
         renderer.overlay(frame, segment(frame, out=classmap))

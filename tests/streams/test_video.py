@@ -186,7 +186,7 @@ def test_a_frame_without_a_picture_is_a_mistake_of_the_caller(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
         "from pathlib import Path\n"
         "from tests.streams.test_video import *\n"
         "try: write(VideoSink(Path(sys.argv[1]), RENDERER), 100)\n"
