@@ -12,7 +12,6 @@ WITHOUT_A_MODULE = {
     "contracts": "every backend",
     "cpp": "the C++ runtime",
     "commands": "the command line, as a user types it",
-    "recipes": "the scripts in recipes/",
     "runtime/test_imports.py": "what importing the runtime loads",
     "streams/test_steady_state.py": "memory over many frames",
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
