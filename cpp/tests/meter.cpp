@@ -1,4 +1,5 @@
-// Measures the segmenter: afformer-meter MODEL FRAMES HEIGHT WIDTH allocations|turns|soak [COUNT] [options]
+// Measures the segmenter inside the library: afformer-meter MODEL FRAMES HEIGHT WIDTH allocations|turns|soak [COUNT]
+// [options]
 //
 // FRAMES is a file of RGB pictures of one size, one behind the other, which are taken in turn.
 //   allocations COUNT   prints how often our code asked for memory during COUNT frames, after a first one
@@ -6,7 +7,6 @@
 //   soak COUNT          prints the process's memory in KiB after 1, 100 and COUNT frames
 #include <unistd.h>
 
-#include <afformer/afformer.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,27 +22,44 @@
 
 #include "allocations.hpp"
 #include "arguments.hpp"
+#include "open.hpp"
+#include "segmenter.hpp"
 
 namespace {
 
-// An engine whose own allocations are not counted.
-class Uncounted final : public afformer::Backend {
-public:
-    explicit Uncounted(std::unique_ptr<afformer::Backend> engine) : engine_(std::move(engine)) {}
+namespace core = afformer::core;
 
-    [[nodiscard]] const afformer::ModelSpec& spec() const noexcept override { return engine_->spec(); }
-    [[nodiscard]] const std::string& description() const noexcept override { return engine_->description(); }
-    [[nodiscard]] void* input() noexcept override { return engine_->input(); }
+// A slot whose engine's own allocations are not counted.
+class UncountedSlot final : public core::Slot {
+public:
+    explicit UncountedSlot(std::unique_ptr<core::Slot> slot) : slot_(std::move(slot)) {}
+
+    [[nodiscard]] void* input() noexcept override { return slot_->input(); }
 
     const void* run() override {
         const bool before = std::exchange(counting, false);
-        const void* answer = engine_->run();
+        const void* answer = slot_->run();
         counting = before;
         return answer;
     }
 
 private:
-    std::unique_ptr<afformer::Backend> engine_;
+    std::unique_ptr<core::Slot> slot_;
+};
+
+class Uncounted final : public core::Model {
+public:
+    explicit Uncounted(std::unique_ptr<core::Model> model) : model_(std::move(model)) {}
+
+    [[nodiscard]] const afformer::ModelSpec& spec() const noexcept override { return model_->spec(); }
+    [[nodiscard]] const std::string& description() const noexcept override { return model_->description(); }
+    [[nodiscard]] std::size_t most_slots() const noexcept override { return model_->most_slots(); }
+    [[nodiscard]] std::unique_ptr<core::Slot> make_slot() override {
+        return std::make_unique<UncountedSlot>(model_->make_slot());
+    }
+
+private:
+    std::unique_ptr<core::Model> model_;
 };
 
 class Frames {
@@ -52,7 +69,7 @@ public:
         std::ifstream file(path, std::ios::binary);
         bytes_.assign(std::istreambuf_iterator<char>(file), {});
         if (bytes_.size() < size_) {
-            throw std::runtime_error(path + ": holds no frame of this size");
+            throw std::runtime_error(path + ": does not hold a frame of this size");
         }
     }
 
@@ -61,6 +78,8 @@ public:
         const char* frame = bytes_.data() + size_ * (shown_++ % count);
         return {reinterpret_cast<const std::uint8_t*>(frame), height_, width_};
     }
+
+    [[nodiscard]] std::size_t pixels() const noexcept { return size_ / 3; }
 
 private:
     int height_, width_;
@@ -78,12 +97,14 @@ long resident_kib() {
 void measure(const Arguments& arguments) {
     const auto& words = arguments.words;
     Frames frames(words.at(1), std::stoi(words.at(2)), std::stoi(words.at(3)));
-    afformer::Segmenter segment(std::make_unique<Uncounted>(afformer::open_backend(words.at(0), arguments.options)),
-                                arguments.options.fit);
-    afformer::ClassMap map;
+    core::Segmenter segment(std::make_unique<Uncounted>(core::open_file(words.at(0), arguments.options)),
+                            arguments.options.fit);
+    std::vector<std::uint8_t> map(frames.pixels());
+    std::uint8_t* const ids = map.data();
     const auto run = [&](long count) {
         for (long i = 0; i < count; ++i) {
-            segment(frames.next(), map);
+            const afformer::ImageView frame = frames.next();
+            segment(&frame, &ids, 1);
         }
     };
     if (words.at(4) == "turns") {

@@ -39,7 +39,7 @@ struct Tensor {
 
 inline nvinfer1::ILogger* logger = nullptr;
 
-// Notes the call; if it shall fail, complains as TensorRT does, with what led to it and what follows from it.
+// Notes the call; if it is to fail, complains as TensorRT does, with what led to it and what follows from it.
 inline bool refuses(const char* name) {
     if (!fails(name)) {
         return false;
@@ -91,7 +91,7 @@ public:
     }
     bool enqueueV3(cudaStream_t stream) noexcept {
         stream->put([this] { fake::infer(tensors_.at(0), tensors_.at(1)); });
-        return !fake::refuses("enqueueV3");
+        return !fake::refuses("enqueueV3") && stream->gpu == fake::current();
     }
 
 private:
