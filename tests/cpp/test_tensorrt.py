@@ -24,12 +24,10 @@ from afformer.runtime import Segmenter
 from afformer.runtime.backend import check_threads
 from afformer.runtime.fake import FakeBackend
 from afformer.spec import ModelSpec
-from tests.cpp.conftest import CPP, MODEST, WARNINGS, build, run
+from tests.cpp.conftest import CPP, MODEST, PROGRAMS_ALONE, WARNINGS, build, run
 from tests.cpp.driver import Driver
 from tests.cpp.fake_engines import BYTES, HERE, SPEC, VERSION, infer, write_engine
 from tests.nvidia.pretend import machine_with_gpu
-
-INCLUDES = ("-I", CPP / "include", "-isystem", CPP / "third_party", "-isystem", CPP / "third_party" / "onnxruntime")
 
 Start = Callable[..., Driver]
 
@@ -41,12 +39,17 @@ def start(sanitized: Path) -> Iterator[Start]:
 
     def opened(engine: Path, *arguments: str, **variables: str) -> Driver:
         environment = {**os.environ, **{f"AFFORMER_FAKE_{name.upper()}": value for name, value in variables.items()}}
-        drivers.append(Driver([sanitized, engine, *arguments], environment))
+        drivers.append(Driver([sanitized / "afformer-driver", engine, *arguments], environment))
         return drivers[-1]
 
     yield opened
     for driver in drivers:
         assert driver.close() == ""
+
+
+def calls_in(path: Path) -> list[str]:
+    """What was called, in order, but for the switching of GPUs around it."""
+    return [call for call in path.read_text().split() if call not in ("cudaGetDevice", "cudaSetDevice")]
 
 
 def noise() -> list[npt.NDArray[np.uint8]]:
@@ -65,10 +68,40 @@ def test_class_maps_are_those_of_python(start: Start, tmp_path: Path, spec: Mode
     assert driver.description == "TensorRT 10.3.0, cuda, Fake GPU, fp16, CUDA graph"
 
 
+def test_an_engine_in_memory_runs_like_its_file(start: Start, tmp_path: Path) -> None:
+    path = write_engine(tmp_path)
+    ours, theirs = start(path, "--from", "memory"), start(path)
+    assert ours.description == theirs.description
+    for picture in noise():
+        assert np.array_equal(ours(picture), theirs(picture))
+
+
+def test_what_is_wrong_with_an_engine_in_memory_is_said_without_a_file(start: Start, tmp_path: Path) -> None:
+    path = write_engine(tmp_path, version="10.4.0")
+    with pytest.raises(
+        BackendError, match=r"^the engine in memory: was built by TensorRT 10\.4\.0.* -o model\.engine "
+    ):
+        reraise(start(path, "--from", "memory"))
+    path = write_engine(tmp_path)
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(BackendError, match=r"^the engine in memory: is not the engine that its JSON describes, or not"):
+        reraise(start(path, "--from", "memory"))
+    json_path(path).write_text("{}")
+    with pytest.raises(SpecError, match=r"^the engine's JSON in memory: cannot be read \(.*engine_version.*\); build"):
+        reraise(start(path, "--from", "memory"))
+
+
+def test_an_engine_runs_on_the_gpu_of_the_thread_that_opened_it(start: Start, tmp_path: Path) -> None:
+    driver = start(write_engine(tmp_path), current="1")
+    with Segmenter(FakeBackend(SPEC, infer(SPEC))) as segment:
+        for picture in noise():
+            assert (driver(picture) == segment(picture)).mean() >= 0.9999
+
+
 def test_tensors_are_bound_once_and_a_frame_is_one_graph(start: Start, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     driver = start(write_engine(tmp_path), calls=str(calls))
-    opening = calls.read_text().split()
+    opening = calls_in(calls)
     queued = ["cudaMemcpyAsync", "enqueueV3", "cudaMemcpyAsync"]
     assert opening[opening.index("setTensorAddress") :] == [
         *2 * ["setTensorAddress"],
@@ -80,15 +113,15 @@ def test_tensors_are_bound_once_and_a_frame_is_one_graph(start: Start, tmp_path:
     ]
     for picture in noise():
         driver(picture)
-    assert calls.read_text().split()[len(opening) :] == 3 * ["cudaGraphLaunch", "cudaStreamSynchronize"]
+    assert calls_in(calls)[len(opening) :] == 3 * ["cudaGraphLaunch", "cudaStreamSynchronize"]
 
 
 def test_each_thing_is_freed_before_what_it_was_made_from(start: Start, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     driver = start(write_engine(tmp_path), calls=str(calls))
-    opened = len(calls.read_text().split())
+    opened = len(calls_in(calls))
     driver.close()
-    freed = calls.read_text().split()[opened:]
+    freed = calls_in(calls)[opened:]
     assert freed[:2] == ["cudaGraphExecDestroy", "cudaStreamDestroy"]
     assert freed[-3:] == ["~IExecutionContext", "~ICudaEngine", "~IRuntime"]
     assert Counter(freed[2:-3]) == {"cudaFree": 2, "cudaFreeHost": 2}
@@ -274,6 +307,10 @@ def test_an_engine_without_its_json_says_how_to_get_one(start: Start, tmp_path: 
     [
         ('"engine_version": 1', '"engine_version": 2', "engine format 2, but this version reads format 1"),
         ('"8.6"', '"new"', "compute_capability is 'new', expected two numbers like 8.7"),
+        ('"10.3.0.26"', '"new"', "tensorrt.version is 'new', expected three numbers or more like 10.3.0; build the"),
+        ('"10.3.0.26"', '""', "tensorrt.version is '', expected three numbers or more"),
+        ('"10.3.0.26"', '"10"', "tensorrt.version is '10', expected three numbers or more"),
+        ('"10.3.0.26"', '"v10.3.0"', "tensorrt.version is 'v10.3.0', expected three numbers or more"),
         ('"plan"', '"plans"', "cannot be read .*plan.*; build the engine again"),
         ('"spec_version": 1', '"spec_version": 9', "spec format 9, but this version reads format 1"),
         ("}", "", "cannot be read .*; build the engine again"),
@@ -296,14 +333,20 @@ def test_an_engine_that_is_not_there_is_an_error(start: Start, tmp_path: Path, m
         reraise(start(path))
 
 
+def test_what_tensorrt_says_is_cut_between_characters(start: Start, tmp_path: Path) -> None:
+    problem = start(write_engine(tmp_path), fail="deserializeCudaEngine", complaint="€" * 1000).problem
+    assert str(problem).startswith(f"{tmp_path / 'model.engine'}: TensorRT cannot load it (deserializeCudaEngine: €")
+    assert str(problem).endswith("€); build it again on this machine")
+
+
 def test_it_compiles_with_the_headers_of_nvidia(tools: None) -> None:
     headers = [
         header_folder("AFFORMER_TENSORRT_INCLUDE", "NvInferRuntime.h"),
         header_folder("AFFORMER_CUDA_INCLUDE", "cuda_runtime_api.h"),
     ]
     system = [flag for folder in headers for flag in ("-isystem", folder)]
-    flags = ("-std=c++17", *WARNINGS, "-DAFFORMER_WITH_TENSORRT", "-fsyntax-only")
-    run("c++", *flags, *INCLUDES, *system, CPP / "tests" / "driver.cpp")
+    flags = ("-std=c++17", *WARNINGS, "-fsyntax-only", "-I", CPP / "include")
+    run("c++", *flags, *system, *sorted((CPP / "src" / "tensorrt").glob("*.cpp")))
 
 
 @pytest.mark.gpu
@@ -318,9 +361,9 @@ def test_a_real_engine_gives_the_class_maps_of_python(tmp_path: Path, tools: Non
         f"-DTENSORRT_INCLUDE_DIR={header_folder('AFFORMER_TENSORRT_INCLUDE', 'NvInferRuntime.h')}",
         f"-DTENSORRT_CUDART_INCLUDE_DIR={header_folder('AFFORMER_CUDA_INCLUDE', 'cuda_runtime_api.h')}",
         *([f"-DTENSORRT_LIBRARY={library}"] if library else []),
-        *("-DAFFORMER_WITH_TENSORRT=ON", "-DAFFORMER_BUILD_TESTS=ON", "-DAFFORMER_BUILD_EXAMPLES=OFF"),
+        *("-DAFFORMER_WITH_TENSORRT=ON", *PROGRAMS_ALONE),
     ]
-    build(CPP, tmp_path / "build", *MODEST, *flags, target="afformer-driver")
+    build(CPP, tmp_path / "build", *MODEST, *flags, targets=("afformer-driver",))
     engine = tmp_path / "model.engine"
     run(sys.executable, "-c", "from afformer.cli import main; main()", "engine", assets.MODEL, "-o", engine)
     driver = Driver([tmp_path / "build" / "tests" / "afformer-driver", engine], os.environ)

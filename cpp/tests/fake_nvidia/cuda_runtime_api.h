@@ -1,7 +1,8 @@
 // Stands in for CUDA's runtime in tests without a GPU: the part that afformer uses, working on the CPU's memory.
 //
 // AFFORMER_FAKE_GPUS is "no driver", "none", "old" (7.5) or anything else (8.6). AFFORMER_FAKE_CALLS names a file that
-// gets the name of each call. AFFORMER_FAKE_FAIL names a call that fails, or NAME:N for its Nth time.
+// gets the name of each call. AFFORMER_FAKE_FAIL names a call that fails, or NAME:N for its Nth time, and
+// AFFORMER_FAKE_COMPLAINT what TensorRT says then.
 //
 // There are two GPUs of one kind. Each thread has a current one: the first thread that asks has that of the variable
 // AFFORMER_FAKE_CURRENT, all others the first. Streams work on the GPU alone that they were made on.
