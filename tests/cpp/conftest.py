@@ -159,6 +159,21 @@ def drive(built: Path, onnxruntime_library: Path) -> Iterator[Callable[..., Driv
         driver.close()
 
 
+@pytest.fixture
+def start(sanitized: Path) -> Iterator[Callable[..., Driver]]:
+    """Opens an engine in the driver, which must have freed all it had when it ends."""
+    drivers: list[Driver] = []
+
+    def opened(engine: Path, *arguments: str, **variables: str) -> Driver:
+        environment = {**os.environ, **{f"AFFORMER_FAKE_{name.upper()}": value for name, value in variables.items()}}
+        drivers.append(Driver([sanitized / "afformer-driver", engine, *arguments], environment))
+        return drivers[-1]
+
+    yield opened
+    for driver in drivers:
+        assert driver.close() == ""
+
+
 def build(source: Path, folder: Path, *flags: str, targets: Sequence[str] = ("all",)) -> None:
     """Configures and compiles; a failure shows what the compiler said."""
     run("cmake", "-S", source, "-B", folder, "-G", "Ninja", *flags)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from afformer.engine_file import EngineFile, Gpu, Library, json_path
 from afformer.runtime.backend import Array, input_tensor, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from tests.cpp.driver import Driver
 
 SPEC = ModelSpec(
     variant="tiny",
@@ -70,3 +72,15 @@ def infer(spec: ModelSpec) -> Callable[[Array], Array]:
         return np.stack(planes, axis=1)
 
     return answer
+
+
+def noise() -> list[npt.NDArray[np.uint8]]:
+    """`(H, 80, 3)` pictures of different heights."""
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (height, 80, 3), dtype=np.uint8) for height in (53, 62, 71)]
+
+
+def reraise(driver: Driver) -> None:
+    """Raises what kept a driver from opening its engine."""
+    if driver.problem is not None:
+        raise driver.problem

@@ -8,16 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from afformer import assets
-from afformer.engine_file import EngineFile, Gpu, Library, json_path
+from afformer.engine_file import EngineFile, json_path
 from afformer.errors import BackendError, SpecError
 from afformer.images import read_image
 from afformer.runtime import Segmenter
@@ -26,35 +24,14 @@ from afformer.runtime.fake import FakeBackend
 from afformer.spec import ModelSpec
 from tests.cpp.conftest import CPP, MODEST, PROGRAMS_ALONE, WARNINGS, build, run
 from tests.cpp.driver import Driver
-from tests.cpp.fake_engines import BYTES, HERE, SPEC, VERSION, infer, write_engine
-from tests.nvidia.pretend import machine_with_gpu
+from tests.cpp.fake_engines import BYTES, SPEC, infer, noise, reraise, write_engine
 
 Start = Callable[..., Driver]
-
-
-@pytest.fixture
-def start(sanitized: Path) -> Iterator[Start]:
-    """Opens an engine in the driver, which must have freed all it had when it ends."""
-    drivers: list[Driver] = []
-
-    def opened(engine: Path, *arguments: str, **variables: str) -> Driver:
-        environment = {**os.environ, **{f"AFFORMER_FAKE_{name.upper()}": value for name, value in variables.items()}}
-        drivers.append(Driver([sanitized / "afformer-driver", engine, *arguments], environment))
-        return drivers[-1]
-
-    yield opened
-    for driver in drivers:
-        assert driver.close() == ""
 
 
 def calls_in(path: Path) -> list[str]:
     """What was called, in order, but for the switching of GPUs around it."""
     return [call for call in path.read_text().split() if call not in ("cudaGetDevice", "cudaSetDevice")]
-
-
-def noise() -> list[npt.NDArray[np.uint8]]:
-    random = np.random.default_rng(0)
-    return [random.integers(0, 256, (height, 80, 3), dtype=np.uint8) for height in (53, 62, 71)]
 
 
 @pytest.mark.parametrize("spec", [SPEC, BYTES, dataclasses.replace(SPEC, batch=3)], ids=["float", "bytes", "batch"])
@@ -208,81 +185,6 @@ def test_thread_counts_that_cannot_be_are_refused_as_in_python(start: Start, tmp
     assert str(start(write_engine(tmp_path), "--threads", threads).problem).startswith(common)
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"version": "10.4.0"}, r"built by TensorRT 10\.4\.0, but 10\.3\.0 is installed; build it again on this"),
-        (
-            {"version": "8.6.1"},
-            "build it again .*`afformer-cli engine model.onnx -o model.engine --precision fp16`.*, or once",
-        ),
-        ({"version": "10.7.0", "version_compatible": True}, r"TensorRT 10\.7\.0 or later runs it; build it again"),
-        ({"library": Library.TENSORRT_RTX, "gpu": None}, "built by the library 'tensorrt_rtx', but this program runs"),
-        ({"gpu": Gpu("Orin", (8, 7))}, r"built for Orin \(compute capability 8\.7\), but here is Fake GPU .*8\.6"),
-        ({"gpu": Gpu("Fake GPU", (9, 0))}, "or once with --hardware-compatible"),
-    ],
-)
-def test_an_engine_that_was_made_elsewhere_is_refused(
-    start: Start, tmp_path: Path, changes: dict[str, Any], told: str
-) -> None:
-    with pytest.raises(BackendError, match=told):
-        reraise(start(write_engine(tmp_path, **changes)))
-
-
-def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path: Path) -> None:
-    path = write_engine(tmp_path, hardware_compatible=True)
-    assert start(path).problem is None
-    with pytest.raises(BackendError, match=r"8\.0 or later, but here is Fake GPU \(compute capability 7\.5\)"):
-        reraise(start(path, gpus="old"))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"version": "10.4.0"},
-        {"version": "9.0.0"},
-        {"version": "11.0.0", "version_compatible": True},
-        {"gpu": Gpu("Orin", (8, 7))},
-        {"gpu": Gpu("Orin", (8, 7)), "source": "the driver's model.onnx"},
-        {"version": "10.4.0", "source": ""},
-    ],
-)
-def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
-    path = write_engine(tmp_path, **changes)
-    with machine_with_gpu():
-        from afformer.runtime.tensorrt import check_fit
-
-        with pytest.raises(BackendError) as theirs:
-            check_fit(EngineFile.beside(path), path, VERSION, HERE)
-    assert str(start(path).problem) == str(theirs.value)
-
-
-@pytest.mark.parametrize(
-    ("changes", "host_code"),
-    [
-        ({}, False),
-        ({"version": "10.1.0", "version_compatible": True}, True),
-        ({"gpu": Gpu("Another", (8, 0)), "hardware_compatible": True}, False),
-        ({"version": "10.3.0.post1"}, False),
-    ],
-)
-def test_an_engine_may_be_older_or_of_another_gpu_if_it_was_built_so(
-    start: Start, tmp_path: Path, changes: dict[str, Any], host_code: bool
-) -> None:
-    calls = tmp_path / "calls"
-    assert start(write_engine(tmp_path, **changes), calls=str(calls)).problem is None
-    assert ("setEngineHostCodeAllowed" in calls.read_text()) == host_code
-
-
-@pytest.mark.parametrize("pad", [*range(15, 34), 79, 80, 90, 1000])
-def test_the_plan_is_told_by_its_sha256(start: Start, tmp_path: Path, pad: int) -> None:
-    path = write_engine(tmp_path, pad=pad)
-    assert start(path).problem is None
-    path.write_text(path.read_text()[:-1])
-    with pytest.raises(BackendError, match=r"is not the engine that model\.engine\.json describes, or not all of it"):
-        reraise(start(path))
-
-
 def test_tensors_that_are_not_those_of_the_spec_are_refused(start: Start, tmp_path: Path) -> None:
     path = write_engine(tmp_path)
     beside = json_path(path)
@@ -293,36 +195,6 @@ def test_tensors_that_are_not_those_of_the_spec_are_refused(start: Start, tmp_pa
         f"{path}: differs from its own spec: expected the tensors image float[1, 3, 48, 64], logits float[1, 5, 6, 8], "
         "but the engine has image float[1, 3, 40, 61], logits float[1, 5, 5, 8]; build it again"
     )
-
-
-def test_an_engine_without_its_json_says_how_to_get_one(start: Start, tmp_path: Path) -> None:
-    path = write_engine(tmp_path)
-    json_path(path).unlink()
-    with pytest.raises(SpecError, match=r"model\.engine\.json: no such file, .* build both with `afformer-cli engine`"):
-        reraise(start(path))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ('"engine_version": 1', '"engine_version": 2', "engine format 2, but this version reads format 1"),
-        ('"8.6"', '"new"', "compute_capability is 'new', expected two numbers like 8.7"),
-        ('"10.3.0.26"', '"new"', "tensorrt.version is 'new', expected three numbers or more like 10.3.0; build the"),
-        ('"10.3.0.26"', '""', "tensorrt.version is '', expected three numbers or more"),
-        ('"10.3.0.26"', '"10"', "tensorrt.version is '10', expected three numbers or more"),
-        ('"10.3.0.26"', '"v10.3.0"', "tensorrt.version is 'v10.3.0', expected three numbers or more"),
-        ('"plan"', '"plans"', "cannot be read .*plan.*; build the engine again"),
-        ('"spec_version": 1', '"spec_version": 9', "spec format 9, but this version reads format 1"),
-        ("}", "", "cannot be read .*; build the engine again"),
-    ],
-)
-def test_a_json_that_cannot_be_used_says_why(start: Start, tmp_path: Path, old: str, new: str, told: str) -> None:
-    path = write_engine(tmp_path)
-    beside = json_path(path)
-    assert old in beside.read_text()
-    beside.write_text(beside.read_text().replace(old, new))
-    with pytest.raises(SpecError, match=told):
-        reraise(start(path))
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])
@@ -381,8 +253,3 @@ def header_folder(variable: str, header: str) -> Path:
         if (folder / header).is_file():
             return folder
     pytest.skip(f"{header} is not found; name its folder with {variable}")
-
-
-def reraise(driver: Driver) -> None:
-    if driver.problem is not None:
-        raise driver.problem
