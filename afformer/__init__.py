@@ -5,29 +5,29 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from afformer.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from afformer.errors import AfformerError as AfformerError
-    from afformer.pipeline.building import build_engine as build_engine
-    from afformer.pipeline.exporting import export_checkpoint as export_checkpoint
-    from afformer.pipeline.measuring import compare_models as compare_models
-    from afformer.pipeline.measuring import evaluate_model as evaluate_model
-    from afformer.pipeline.quantizing import quantize_model as quantize_model
-    from afformer.pipeline.segmenting import segment_pictures as segment_pictures
+    from afformer.export.exporter import export_checkpoint as export_checkpoint
+    from afformer.measure.models import compare_models as compare_models
+    from afformer.measure.models import evaluate_model as evaluate_model
+    from afformer.quantize.quantize_model import quantize_model as quantize_model
     from afformer.runtime.segmenter import Segmenter as Segmenter
     from afformer.spec import ModelSpec as ModelSpec
+    from afformer.streams.segment import segment_pictures as segment_pictures
+    from afformer.tensorrt.engine import build_engine as build_engine
 
 _HOMES = {
     "AfformerError": "afformer.errors",
     "ModelSpec": "afformer.spec",
     "Segmenter": "afformer.runtime.segmenter",
-    "build_engine": "afformer.pipeline.building",
-    "compare_models": "afformer.pipeline.measuring",
-    "evaluate_model": "afformer.pipeline.measuring",
-    "export_checkpoint": "afformer.pipeline.exporting",
-    "quantize_model": "afformer.pipeline.quantizing",
-    "segment_pictures": "afformer.pipeline.segmenting",
+    "build_engine": "afformer.tensorrt.engine",
+    "compare_models": "afformer.measure.models",
+    "evaluate_model": "afformer.measure.models",
+    "export_checkpoint": "afformer.export.exporter",
+    "quantize_model": "afformer.quantize.quantize_model",
+    "segment_pictures": "afformer.streams.segment",
 }
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from afformer import __version__
 from afformer.commands import engines, measures, models, pictures
 from afformer.commands.report import echo_error
 from afformer.errors import AfformerError
+from afformer.version import __version__
 
 
 class Commands(click.Group):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from afformer import png
 from afformer.errors import ImageError, OutputError
-from afformer.output import replacing
+from afformer.files import replacing
 from afformer.spec import RGB
 
 RGBImage = npt.NDArray[np.uint8]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from afformer import Segmenter, datasets
 from afformer.images import read_image, read_label
-from afformer.metrics import ConfusionMatrix
+from afformer.measure.metrics import ConfusionMatrix
 from afformer.runtime.postprocess import classmap_from_logits
 
 

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from afformer import assets
 from afformer.commands.options import hxw
 from afformer.images import read_image
-from afformer.machine import Machine
+from afformer.measure.machine import Machine
 from afformer.runtime import Segmenter
 
 CPP = Path(__file__).parents[1] / "cpp"
@@ -54,11 +54,11 @@ def onnxruntime_library() -> Path:
     return libraries[-1] if libraries else sys.exit("the installed onnxruntime has no libonnxruntime.so")
 
 
-def ride(size_hw: tuple[int, int], count: int = 30) -> Frames:
-    """`(n, H, W, 3)`: a ride along a bundled photograph."""
+def ride(size_hw: tuple[int, int], count: int = 30, step: int = 4) -> Frames:
+    """`(n, H, W, 3)` RGB: a ride along a bundled photograph, `step` pixels a frame."""
     height, width = size_hw
-    photo = cv2.resize(read_image(assets.pictures()[0]), (width + 4 * count, height))
-    return np.stack([photo[:, 4 * i : 4 * i + width] for i in range(count)])
+    photo = cv2.resize(read_image(assets.pictures()[0]), (width + step * count, height))
+    return np.stack([photo[:, step * i : step * i + width] for i in range(count)])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,12 +21,12 @@ import onnx
 import torch
 
 from afformer import Segmenter, assets, datasets
-from afformer.benchmark import aligned
 from afformer.commands.options import hxw
 from afformer.export.onnx import build_graph
 from afformer.images import RGBImage, read_image
-from afformer.latency_worker import Stopwatch
-from afformer.machine import Machine
+from afformer.measure.benchmark import aligned
+from afformer.measure.machine import Machine
+from afformer.measure.timing_worker import Stopwatch
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import AFFormer
 from afformer.runtime import open_backend
@@ -63,7 +63,7 @@ def frame_times(
     start = time.perf_counter()
     segment(frame, out=out)
     segmented = time.perf_counter()
-    renderer.overlay(frame, out)
+    renderer.overlay(frame, out, follow=True)
     drawn = time.perf_counter()
     return watch.answered - watch.started, watch.started - start, segmented - watch.answered, drawn - segmented
 
@@ -77,7 +77,8 @@ def measure(model: Path, threads: int, count: int) -> list[list[str]]:
     with open_backend(model, threads=threads) as backend:
         watch = Stopwatch(backend)
         lanes = [
-            (Segmenter(watch), Renderer(backend.spec.classes, backend.spec.palette, outlines=True)) for _ in frames
+            (Segmenter(watch), Renderer(backend.spec.classes, backend.spec.palette, outlines=True, names=True))
+            for _ in frames
         ]
         for _ in range(count + 3):
             for (segment, renderer), frame, out, kept in zip(lanes, frames, maps, times, strict=True):

@@ -17,9 +17,9 @@ import onnx
 import torch
 
 from afformer.commands.options import hxw
-from afformer.export.graph import OPSET
 from afformer.export.onnx import build_graph
-from afformer.latency import Contender, race
+from afformer.export.onnx_graph import OPSET
+from afformer.measure.timing import Contender, race
 from afformer.model.network import VARIANTS, AFFormer
 from afformer.spec import METADATA_KEY, ModelSpec
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from afformer.runtime.backend import Array, Backend, Device
-from afformer.runtime.registry import Registration, register
+from afformer.runtime.backends.base import Array, Backend, Device
+from afformer.runtime.backends.registry import Registration, register
 from afformer.spec import ModelSpec
 
 
@@ -15,7 +15,7 @@ def open_compiled(path: Path, *, device: Device, threads: int, input_hw: tuple[i
     """A checkpoint as the reference network under `torch.compile`."""
     import torch
 
-    from afformer.runtime.pytorch import PyTorchBackend
+    from afformer.runtime.backends.pytorch import PyTorchBackend
 
     backend = PyTorchBackend(path, device, threads, input_hw)
     backend._network = torch.compile(backend._network)  # type: ignore[assignment]
@@ -25,7 +25,7 @@ def open_compiled(path: Path, *, device: Device, threads: int, input_hw: tuple[i
 
 def open_openvino_default(path: Path, *, device: Device, threads: int) -> Backend:
     """OpenVINO as it runs when nobody asks for a precision: bfloat16 where the CPU has it."""
-    from afformer.runtime.openvino import FloatPrecision, OpenVinoBackend
+    from afformer.runtime.backends.openvino import FloatPrecision, OpenVinoBackend
 
     return OpenVinoBackend(path, device=device, threads=threads, precision=FloatPrecision.BFLOAT16)
 
@@ -47,6 +47,6 @@ class OpenVinoIr(Backend):
 
 
 register("torch-compile", Registration("peer_engines:open_compiled", any_size=True))
-register("openvino-f32", Registration("afformer.runtime.openvino:OpenVinoBackend"))
+register("openvino-f32", Registration("afformer.runtime.backends.openvino:OpenVinoBackend"))
 register("openvino-default", Registration("peer_engines:open_openvino_default"))
 register("openvino-ir", Registration("peer_engines:OpenVinoIr"))

@@ -23,17 +23,17 @@ import peer_engines
 from export import plain_export
 
 from afformer import Segmenter, assets, datasets
-from afformer.benchmark import Benchmark, benchmark
 from afformer.commands.options import hxw
-from afformer.evaluation import evaluate
 from afformer.export.onnx import build_graph
 from afformer.images import read_image
-from afformer.latency import Contender
+from afformer.measure.benchmark import Benchmark, benchmark
+from afformer.measure.evaluation import evaluate
+from afformer.measure.timing import Contender
 from afformer.model.checkpoint import Checkpoint, load_checkpoint
 from afformer.runtime import open_backend
 from afformer.runtime.preprocess import prepare
-from afformer.runtime.sources import open_source
 from afformer.spec import ModelSpec
+from afformer.streams.sources import open_source
 
 Size = tuple[int, int]
 Entry = tuple[str, Contender]

@@ -22,12 +22,12 @@ import cv2
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from afformer.images import ClassMap
-from afformer.runtime.flow import segment_stream
-from afformer.runtime.sinks import JsonLinesSink
-from afformer.runtime.smoothing import Smoothing
-from afformer.runtime.sources import Frame, open_source
-from afformer.runtime.video import VideoSink
-from tests.runtime.moving_pictures import RENDERER, SimulatedWorld, by_brightness, street
+from afformer.streams.flow import segment_stream
+from afformer.streams.sinks import JsonLinesSink
+from afformer.streams.smoothing import Smoothing
+from afformer.streams.sources import Frame, open_source
+from afformer.streams.video import VideoSink
+from tests.builders.videos import RENDERER, SimulatedWorld, by_brightness, street
 
 FPS = 30
 

@@ -21,21 +21,19 @@ import numpy as np
 
 from afformer import assets
 from afformer.commands.options import hxw
-from afformer.images import read_image
-from afformer.machine import Machine
-from afformer.pipeline.engine import Engine
-from afformer.pipeline.segmenting import Wanted, segment_pictures
+from afformer.measure.machine import Machine
 from afformer.runtime import open_backend
-from afformer.runtime.backend import input_tensor
+from afformer.runtime.backends.base import input_tensor
+from afformer.runtime.opening import OpenOptions
+from afformer.streams.segment import Wanted, segment_pictures
+from cpp import ride
 
 
 def write_clip(path: Path, frames: int, size_hw: tuple[int, int]) -> Path:
     """A ride along a bundled photograph."""
-    height, width = size_hw
-    photo = cv2.resize(read_image(assets.pictures()[0]), (width + 2 * frames, height))
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (width, height))
-    for i in range(frames):
-        writer.write(cv2.cvtColor(photo[:, 2 * i : 2 * i + width], cv2.COLOR_RGB2BGR))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, size_hw[::-1])
+    for frame in ride(size_hw, frames, step=2):
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 
@@ -57,7 +55,11 @@ def whole(turns: Connection, model: Path, threads: int, clip: Path) -> None:
     """Seconds from the first frame asked for to the finished video, each time it is asked."""
     while turns.recv():
         result = segment_pictures(
-            model, [str(clip)], clip.parent / "out", wanted=Wanted(video=True), engine=Engine(threads=threads)
+            model,
+            [str(clip)],
+            clip.parent / "out",
+            wanted=Wanted(video=True),
+            open_options=OpenOptions(threads=threads),
         )
         turns.send(result.flow.seconds)
 

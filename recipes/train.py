@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader
 
 from afformer import datasets
 from afformer.errors import AfformerError, BackendError
-from afformer.evaluation import Evaluation, evaluate
+from afformer.files import check_writable, replacing
 from afformer.images import ClassMap, RGBImage
+from afformer.measure.evaluation import Evaluation, evaluate
 from afformer.model.checkpoint import save_checkpoint
 from afformer.model.network import VARIANTS, AFFormer
-from afformer.output import check_writable, replacing
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD
 
 DROP_PATH = 0.1

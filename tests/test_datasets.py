@@ -58,7 +58,7 @@ def test_the_camvid_table_is_that_of_the_trained_checkpoint() -> None:
     if not checkpoint.exists():
         pytest.skip("the shared checkpoint is not here")
     meta = torch.load(checkpoint, weights_only=True)["meta"]
-    assert meta["CLASSES"] == datasets.CAMVID.classes
+    assert tuple(meta["CLASSES"]) == datasets.CAMVID.classes
     assert [tuple(colour) for colour in meta["PALETTE"]] == list(datasets.CAMVID.palette)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
+from afformer import doctor as doctoring
+from afformer.doctor import Diagnosis, Finding, State, diagnose
 from afformer.errors import BackendError
-from afformer.machine import Machine
-from afformer.pipeline import doctoring
-from afformer.pipeline.doctoring import Diagnosis, Finding, State, diagnose
+from afformer.measure.machine import Machine
+from tests.commands.test_cli import run
 from tests.nvidia.pretend import machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
-from tests.test_cli import run
 
 
 def by_name(diagnosis: Diagnosis) -> dict[str, Finding]:
@@ -91,7 +91,7 @@ def only_smi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("only_smi")
 def test_onnx_runtime_needs_a_gpu_and_no_package_of_cuda_for_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "afformer.runtime.registry.open_backend",
+        "afformer.runtime.backends.registry.open_backend",
         lambda *_, **__: contextlib.nullcontext(types.SimpleNamespace(description="ONNX Runtime, cuda")),
     )
     monkeypatch.setattr(doctoring, "load_tensorrt_10", lambda: None)
@@ -115,7 +115,7 @@ def test_libraries_that_onnx_runtime_lacks_come_with_the_line_that_installs_them
     def absent() -> None:
         raise OSError("libnvinfer.so.10: cannot open shared object file")
 
-    monkeypatch.setattr("afformer.runtime.registry.open_backend", broken)
+    monkeypatch.setattr("afformer.runtime.backends.registry.open_backend", broken)
     monkeypatch.setattr(doctoring, "load_tensorrt_10", absent)
     found = by_name(diagnose())
     cuda, tensorrt = found["onnxruntime on cuda"], found["onnxruntime-tensorrt"]

@@ -11,7 +11,7 @@ from afformer.commands.options import FilePath, json_option
 from afformer.commands.report import print_json, step_bars
 
 if TYPE_CHECKING:
-    from afformer.engine.build import EngineReport
+    from afformer.tensorrt.builder import EngineReport
 
 
 @click.command()
@@ -32,13 +32,13 @@ def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
 
     The precision is the model's. Of a float32 model, fp16 is made by conversion and int8 by calibration on --images.
     """
-    from afformer.pipeline.building import Calibration, build_engine
-    from afformer.pipeline.engine import needs
+    from afformer.extras import requires_extra
     from afformer.spec import Precision
+    from afformer.tensorrt.engine import Calibration, build_engine
 
-    with needs("tensorrt"):
-        from afformer.engine.build import EngineOptions
-    from afformer.engine_file import Library
+    with requires_extra("tensorrt"):
+        from afformer.tensorrt.builder import EngineOptions
+    from afformer.tensorrt.plan_file import Library
 
     options = EngineOptions(
         library=Library.TENSORRT_RTX if choices["rtx"] else Library.TENSORRT,
@@ -68,7 +68,7 @@ def engine(model: Path, out: Path, as_json: bool, **choices: Any) -> None:
 @json_option
 def doctor(as_json: bool) -> None:
     """Show what this machine can run, what is missing, and the lines that install it."""
-    from afformer.pipeline.doctoring import diagnose
+    from afformer.doctor import diagnose
 
     diagnosis = diagnose()
     print_json(diagnosis.to_json()) if as_json else click.echo(diagnosis.to_text())

@@ -13,10 +13,10 @@ from afformer.commands.options import (
     FilePath,
     backend_option,
     device_option,
-    engine_of,
-    engine_options,
     hxw,
     json_option,
+    open_model_options,
+    open_options_from,
     thread_counts,
 )
 from afformer.commands.report import exit_with, print_json, progress_bar, step_bars
@@ -28,13 +28,15 @@ from afformer.commands.report import exit_with, print_json, progress_bar, step_b
 @click.option("--labels", type=FilePath, required=True, help="Folder of label files.")
 @click.option("--dataset", type=click.Choice(DATASETS), help="Label convention; default: the model's own data set.")
 @backend_option
-@engine_options
+@open_model_options
 @json_option
 def evaluate(model: Path, images: Path, labels: Path, dataset: str | None, as_json: bool, **options: Any) -> None:
     """Measure MODEL (ONNX or checkpoint) on labelled pictures: mIoU, IoU of each class, pixel accuracy."""
-    from afformer.pipeline.measuring import evaluate_model
+    from afformer.measure.models import evaluate_model
 
-    result = evaluate_model(model, images, labels, dataset=dataset, engine=engine_of(options), progress=progress_bar)
+    result = evaluate_model(
+        model, images, labels, dataset=dataset, open_options=open_options_from(options), progress=progress_bar
+    )
     print_json(result.to_json()) if as_json else click.echo(result.to_table())
     exit_with(result.failures)
 
@@ -43,13 +45,13 @@ def evaluate(model: Path, images: Path, labels: Path, dataset: str | None, as_js
 @click.argument("a", type=FilePath)
 @click.argument("b", type=FilePath)
 @click.option("--images", type=FilePath, required=True, help="Folder of pictures.")
-@engine_options
+@open_model_options
 @json_option
 def compare(a: Path, b: Path, images: Path, as_json: bool, **options: Any) -> None:
     """Compare B with A (ONNX or checkpoints) on pictures: pixel agreement, and mIoU with A as the truth."""
-    from afformer.pipeline.measuring import compare_models
+    from afformer.measure.models import compare_models
 
-    result = compare_models(a, b, images, engine=engine_of(options), progress=progress_bar)
+    result = compare_models(a, b, images, open_options=open_options_from(options), progress=progress_bar)
     print_json(result.to_json()) if as_json else click.echo(result.to_table())
     exit_with(result.failures)
 
@@ -72,7 +74,7 @@ def benchmark(models: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
     Each model, engine and thread count runs in its own process; they take turns.
     """
-    from afformer.pipeline.measuring import Labelled, benchmark_models
+    from afformer.measure.models import Labelled, benchmark_models
 
     if bool(options["images"]) != bool(options["labels"]):
         raise click.UsageError("--images and --labels go together: the mIoU column needs both")

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from afformer.commands.options import DATASETS, FilePath, backend_option, engine_of, engine_options, hxw, json_option
+from afformer.commands.options import (
+    DATASETS,
+    FilePath,
+    backend_option,
+    hxw,
+    json_option,
+    open_model_options,
+    open_options_from,
+)
 from afformer.commands.report import count, print_json, step_bars
 
 TARGETS = ("x86", "arm", "tensorrt", "generic")
@@ -41,10 +49,10 @@ METHODS = ("average", "minmax", "percentile", "entropy", "mse")
 @json_option
 def export(checkpoint: Path, out: Path, as_json: bool, verify_images: Path | None, **choices: Any) -> None:
     """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
-    from afformer.pipeline.engine import needs
-    from afformer.pipeline.exporting import export_checkpoint
+    from afformer.export.exporter import export_checkpoint
+    from afformer.extras import requires_extra
 
-    with needs("export"):
+    with requires_extra("export"):
         from afformer.export.onnx import ExportOptions
     from afformer.spec import InputKind, OutputKind, Precision
 
@@ -87,14 +95,14 @@ def export(checkpoint: Path, out: Path, as_json: bool, verify_images: Path | Non
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option("--allow-slower", is_flag=True, help="Accept a model that is not faster than float on this machine.")
 @backend_option
-@engine_options
+@open_model_options
 @json_option
 def quantize(model: Path, calibration: Path, out: Path | None, as_json: bool, **choices: Any) -> None:
     """Quantize MODEL to INT8 and measure what that costs and saves against float."""
-    from afformer.pipeline.engine import needs
-    from afformer.pipeline.quantizing import quantize_model
+    from afformer.extras import requires_extra
+    from afformer.quantize.quantize_model import quantize_model
 
-    with needs("quantize"):
+    with requires_extra("quantize"):
         from afformer.quantize.observers import Method
         from afformer.quantize.placement import Target
         from afformer.quantize.quantizer import QuantizeOptions
@@ -120,7 +128,7 @@ def quantize(model: Path, calibration: Path, out: Path | None, as_json: bool, **
             val_images=choices["val_images"],
             val_labels=choices["val_labels"],
             dataset=choices["dataset"],
-            engine=engine_of(choices),
+            open_options=open_options_from(choices),
             progress=progress,
         )
     click.echo(report.to_json() if as_json else report.summary())
@@ -129,13 +137,13 @@ def quantize(model: Path, calibration: Path, out: Path | None, as_json: bool, **
 @click.command()
 @click.argument("model", type=FilePath)
 @backend_option
-@engine_options
+@open_model_options
 @json_option
 def inspect(model: Path, as_json: bool, **options: Any) -> None:
     """Show what MODEL says of itself: tensors, size, normalisation, classes, palette, origin."""
-    from afformer.pipeline.measuring import inspect_model
+    from afformer.inspection import inspect_model
 
-    facts = inspect_model(model, engine_of(options))
+    facts = inspect_model(model, open_options_from(options))
     if as_json:
         print_json(facts)
         return
@@ -163,7 +171,7 @@ def package(model: Path, out: Path, as_json: bool) -> None:
     MODEL is an .onnx, which runs on ONNX Runtime there (INT8: that of the targets x86 and arm), or an .engine with its
     JSON beside it. The folder's README has the lines that build and run it.
     """
-    from afformer.pipeline.packaging import package_model
+    from afformer.package import package_model
 
     packed = package_model(model, out)
     if as_json:

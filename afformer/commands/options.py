@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from afformer.pipeline.engine import Engine
+    from afformer.runtime.opening import OpenOptions
 
 DATASETS = ("camvid", "cityscapes", "ade20k", "coco-stuff")
 FilePath = click.Path(path_type=Path)
@@ -37,7 +37,7 @@ device_option = click.option(
 )
 
 
-def engine_options(command: Command) -> Command:
+def open_model_options(command: Command) -> Command:
     """Options that say how a model is opened."""
     for option in reversed(
         (
@@ -65,13 +65,13 @@ backend_option = click.option("--backend", help="Engine to run on; by the file's
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
-def engine_of(options: dict[str, Any]) -> Engine:
-    """The engine that `engine_options` describe."""
-    from afformer.pipeline.engine import Engine
-    from afformer.runtime.backend import Device
+def open_options_from(options: dict[str, Any]) -> OpenOptions:
+    """The engine that `open_model_options` describe."""
+    from afformer.runtime.backends.base import Device
+    from afformer.runtime.opening import OpenOptions
     from afformer.runtime.preprocess import Fit
 
-    return Engine(
+    return OpenOptions(
         backend=options.get("backend"),
         device=Device(options["device"]) if options["device"] else None,
         threads=options["threads"],

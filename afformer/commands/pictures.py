@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from afformer.commands.options import FilePath, backend_option, engine_of, engine_options, json_option
+from afformer.commands.options import FilePath, backend_option, json_option, open_model_options, open_options_from
 from afformer.commands.report import count, echo_error, frame_bar, print_json
 
 if TYPE_CHECKING:
-    from afformer.pipeline.segmenting import Inference
+    from afformer.streams.segment import Inference
 
+COLORS = ("auto", "dataset", "colorblind")
 OUTPUTS = ("overlay", "mask", "side-by-side", "npy", "json", "video", "jsonl")
 _SHOWN = 6
 _INTERRUPTED = 130
@@ -38,8 +39,16 @@ _INTERRUPTED = 130
 @click.option("--legend", is_flag=True, help="Draw a legend.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
+@click.option("--names/--no-names", default=True, help="Write class names on the larger regions of overlays.")
+@click.option(
+    "--colors",
+    type=click.Choice(COLORS),
+    default="auto",
+    show_default=True,
+    help="Of overlays: distinct ones, the data set's palette, or ones for the red- and green-blind, too.",
+)
 @backend_option
-@engine_options
+@open_model_options
 @json_option
 def infer(
     model: Path, source: tuple[str, ...], out: Path | None, outputs: tuple[str, ...], as_json: bool, **options: Any
@@ -49,8 +58,9 @@ def infer(
     SOURCE is a picture, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as frame_%04d.png, a
     video, the number of a camera, /dev/video*, the URL of a stream, or - for stdin.
     """
-    from afformer.pipeline.segmenting import Wanted, segment_pictures
-    from afformer.runtime.sinks import Output
+    from afformer.runtime.drawing.colours import Colours
+    from afformer.streams.segment import Wanted, segment_pictures
+    from afformer.streams.sinks import Output
 
     if out is None and not options["show"] and set(outputs) != {"jsonl"}:
         raise click.UsageError("name a folder to write into with -o (or --show, or --write jsonl for lines on stdout)")
@@ -60,10 +70,11 @@ def infer(
         outputs=tuple(Output[name.replace("-", "_").upper()] for name in outputs if name not in ("video", "jsonl")),
         video="video" in outputs,
         json_lines="jsonl" in outputs,
-        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "smooth", "fps")},
+        **{name: options[name] for name in ("show", "legend", "opacity", "outlines", "names", "smooth", "fps")},
+        colours=Colours(options["colors"]),
     )
     with frame_bar() as seen:
-        result = segment_pictures(model, source, out, wanted=wanted, engine=engine_of(options), seen=seen)
+        result = segment_pictures(model, source, out, wanted=wanted, open_options=open_options_from(options), seen=seen)
     if as_json:
         print_json(result.to_json())
     elif out is not None or not wanted.json_lines:  # else stdout is for the lines
@@ -78,10 +89,10 @@ def infer(
 def demo(out: Path) -> None:
     """Segment the bundled street pictures with the bundled model, exported here where PyTorch is installed."""
     from afformer import assets
-    from afformer.output import make_folder
-    from afformer.pipeline.exporting import demo_model
-    from afformer.pipeline.segmenting import Wanted, segment_pictures
-    from afformer.runtime.sinks import Output
+    from afformer.export.exporter import demo_model
+    from afformer.files import make_folder
+    from afformer.streams.segment import Wanted, segment_pictures
+    from afformer.streams.sinks import Output
 
     make_folder(out)
     model = demo_model(out, click.echo)

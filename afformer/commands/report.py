@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from afformer.evaluation import Failure
+    from afformer.measure.evaluation import Failure
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ everywhere. One literal table a file.
 from __future__ import annotations
 
 import colorsys
+from pathlib import Path
 
 from afformer.datasets.ade20k import ADE20K
 from afformer.datasets.camvid import CAMVID
@@ -15,7 +16,7 @@ from afformer.datasets.coco_stuff import COCO_STUFF
 from afformer.datasets.convention import IGNORE, Dataset, LabelFiles
 from afformer.datasets.layout import PICTURE_EXTENSIONS, pairs
 from afformer.errors import AfformerError
-from afformer.spec import RGB
+from afformer.spec import RGB, ModelSpec
 
 __all__ = [
     "ADE20K",
@@ -30,6 +31,7 @@ __all__ = [
     "by_class_count",
     "by_name",
     "custom",
+    "for_model",
     "generic",
     "pairs",
 ]
@@ -66,6 +68,26 @@ def generic(count: int) -> Dataset:
 def custom(classes: tuple[str, ...], palette: tuple[RGB, ...]) -> Dataset:
     """A data set of one's own: plain label files whose ids are the class ids, 255 ignored."""
     return Dataset("custom", "custom data", classes, palette, (LabelFiles("", tuple(range(len(classes)))),))
+
+
+def for_model(spec: ModelSpec, name: str | None, where: Path) -> Dataset:
+    """The data set whose labels go with a model, with the model's own class names if it is of no known one.
+
+    Args:
+        spec: The model's.
+        name: The data set's name; None takes the one that the model names.
+        where: The model file, for errors.
+
+    Raises:
+        AfformerError: There is no such data set, or it has another number of classes.
+    """
+    name = name or spec.dataset
+    if name == "custom":
+        return custom(spec.classes, spec.palette)
+    known = by_name(name)
+    if known.num_classes != spec.num_classes:
+        raise AfformerError(f"{where} has {spec.num_classes} classes, but {known.title} has {known.num_classes}")
+    return known
 
 
 def _colour(index: int) -> RGB:

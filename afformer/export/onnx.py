@@ -14,13 +14,13 @@ import numpy.typing as npt
 import onnx
 
 from afformer.errors import ExportError
-from afformer.export import graph
-from afformer.export.deploy import Deployment, example_input
-from afformer.export.half import to_float16
-from afformer.export.verify import Runner, Verification, verify
+from afformer.export import onnx_graph as graph
+from afformer.export.endpoints import Deployment, example_input
+from afformer.export.float16 import to_float16
+from afformer.export.verification import Runner, Verification, verify
+from afformer.files import check_writable, replacing
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import AFFormer
-from afformer.output import check_writable, replacing
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 
 SMALLEST = 64

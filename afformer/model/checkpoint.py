@@ -10,13 +10,12 @@ import safetensors.torch
 from torch import Tensor
 
 from afformer import datasets
-from afformer.digest import sha256
 from afformer.errors import CheckpointError
+from afformer.files import replacing, sha256
 from afformer.model.accounting import account_for
 from afformer.model.files import read_checkpoint_file
 from afformer.model.labels import labels_in
 from afformer.model.network import AFFormer, AFFormerConfig
-from afformer.output import replacing
 from afformer.spec import RGB, ModelSpec
 
 

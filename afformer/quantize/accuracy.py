@@ -12,7 +12,7 @@ import numpy as np
 from afformer.datasets import Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage, read_image, read_label
-from afformer.metrics import ConfusionMatrix, pixel_agreement
+from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 
 Segment = Callable[[RGBImage], ClassMap]
 """From an `(H, W, 3)` uint8 RGB picture to its `(H, W)` class ids."""

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from afformer.errors import QuantizeError
-from afformer.output import replacing
+from afformer.files import replacing
 from afformer.quantize.observers import Method
 from afformer.quantize.ranges import Range, Ranges
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 
 from afformer.images import read_image
-from afformer.latency import Timing
+from afformer.measure.timing import Timing
 from afformer.quantize import calibration, charts
 from afformer.quantize.accuracy import Referee, Segment
 from afformer.quantize.histogram import Histogram

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from afformer.errors import QuantizeError
 from afformer.images import RGBImage
-from afformer.latency import Timing
+from afformer.measure.timing import Timing
 from afformer.quantize import pictures, search
 from afformer.quantize.accuracy import Segment
 from afformer.quantize.observers import Method

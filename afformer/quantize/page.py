@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from afformer.output import replacing
+from afformer.files import replacing
 from afformer.quantize.charts import Sample
 from afformer.quantize.page_style import STYLE
 from afformer.quantize.report import Conversions, FloatNodes, Layer, QuantizeReport

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.datasets import PICTURE_EXTENSIONS
-from afformer.digest import sha256
 from afformer.errors import ImageError
+from afformer.files import sha256
 from afformer.images import RGBImage, read_image
 
 Array = npt.NDArray[np.generic]

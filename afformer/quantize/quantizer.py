@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from afformer.digest import sha256
 from afformer.errors import QuantizeError
-from afformer.latency import Timing
-from afformer.output import check_writable, replacing
+from afformer.files import check_writable, replacing, sha256
+from afformer.measure.timing import Timing
 from afformer.quantize import cache, compose, correction, pictures, search, sensitivity
 from afformer.quantize.accuracy import Accuracy, Referee, Validation
 from afformer.quantize.calibration import calibrate

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from afformer.output import replacing
+from afformer.files import replacing
 from afformer.quantize.accuracy import Accuracy
 from afformer.quantize.search import Step
 from afformer.quantize.verdict import Bargain

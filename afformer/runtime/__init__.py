@@ -6,24 +6,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from afformer.runtime.backend import Backend as Backend
-    from afformer.runtime.backend import Device as Device
+    from afformer.runtime.backends.base import Backend as Backend
+    from afformer.runtime.backends.base import Device as Device
+    from afformer.runtime.backends.registry import backend_names as backend_names
+    from afformer.runtime.backends.registry import open_backend as open_backend
     from afformer.runtime.postprocess import classmap_from_logits as classmap_from_logits
     from afformer.runtime.preprocess import ColorOrder as ColorOrder
     from afformer.runtime.preprocess import Fit as Fit
-    from afformer.runtime.registry import backend_names as backend_names
-    from afformer.runtime.registry import open_backend as open_backend
     from afformer.runtime.segmenter import Segmenter as Segmenter
 
 _HOMES = {
-    "Backend": "backend",
+    "Backend": "backends.base",
     "ColorOrder": "preprocess",
-    "Device": "backend",
+    "Device": "backends.base",
     "Fit": "preprocess",
     "Segmenter": "segmenter",
-    "backend_names": "registry",
+    "backend_names": "backends.registry",
     "classmap_from_logits": "postprocess",
-    "open_backend": "registry",
+    "open_backend": "backends.registry",
 }
 
 __all__ = [

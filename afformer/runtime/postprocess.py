@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.images import ClassMap
-from afformer.runtime.backend import Array
+from afformer.runtime.backends.base import Array
 from afformer.runtime.workspace import Workspace
 
 Floats = npt.NDArray[np.float32]

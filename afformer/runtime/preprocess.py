@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import ImageError
-from afformer.runtime.backend import Array, input_tensor
+from afformer.runtime.backends.base import Array, input_tensor
 from afformer.runtime.workspace import Workspace
 from afformer.spec import InputKind, ModelSpec
 

@@ -9,13 +9,13 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from afformer.batches import groups
 from afformer.errors import BackendError
 from afformer.images import ClassMap, read_image
-from afformer.runtime.backend import Array, Backend, Device, input_tensor
+from afformer.runtime.backends.base import Array, Backend, Device, input_tensor
+from afformer.runtime.backends.registry import open_backend
+from afformer.runtime.batches import groups
 from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
 from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared, check_image, place, prepare
-from afformer.runtime.registry import open_backend
 from afformer.runtime.tiling import STRIDE, Tiling
 from afformer.runtime.workspace import Workspace
 from afformer.spec import ModelSpec, OutputKind

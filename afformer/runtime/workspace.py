@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from afformer.runtime.backend import Array
+from afformer.runtime.backends.base import Array
 
 
 class Workspace:

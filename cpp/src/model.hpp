@@ -1,4 +1,4 @@
-// The small interface behind which every engine lives.
+// The small interface behind which every backend lives.
 #pragma once
 
 #include <afformer/spec.hpp>
@@ -24,7 +24,7 @@ public:
     virtual const void* run() = 0;
 };
 
-// One loaded model on one engine. Any number of threads may use it at once, each with a slot of its own.
+// One loaded model on one backend. Any number of threads may use it at once, each with a slot of its own.
 class Model {
 public:
     Model() = default;
@@ -34,7 +34,7 @@ public:
 
     // What the model says about itself.
     [[nodiscard]] virtual const ModelSpec& spec() const noexcept = 0;
-    // Engine, version and device, for people.
+    // Backend, version and device, for people.
     [[nodiscard]] virtual const std::string& description() const noexcept = 0;
 
     // How many slots are worth running at once.

@@ -1,4 +1,4 @@
-// A model on the engine that runs it.
+// A model on the backend that runs it.
 #pragma once
 
 #include <afformer/options.hpp>

@@ -61,11 +61,11 @@ public:
 
     // What the model says about itself.
     [[nodiscard]] const ModelSpec& spec() const noexcept { return model_->spec(); }
-    // Engine, version and device, for people.
+    // Backend, version and device, for people.
     [[nodiscard]] const std::string& description() const noexcept { return model_->description(); }
 
     // Writes the class maps of `count` pictures, as many at a time as the model's batch holds: for each,
-    // `size.height * size.width` bytes to `ids[i]`. Throws Error(backend) if the engine fails.
+    // `size.height * size.width` bytes to `ids[i]`. Throws Error(backend) if the run fails.
     void operator()(const ImageView* pictures, std::uint8_t* const* ids, std::size_t count);
 
 private:

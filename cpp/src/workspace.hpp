@@ -21,7 +21,7 @@ public:
     Workspace(Model& model, Fit fit);
 
     // Writes the class maps of `count` pictures, at most a batch, each at its own size. Throws Error(backend) if the
-    // engine fails; then nothing is written.
+    // run fails; then nothing is written.
     void segment(const ImageView* pictures, std::uint8_t* const* ids, std::size_t count);
 
 private:

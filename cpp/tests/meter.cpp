@@ -32,7 +32,7 @@ namespace {
 
 namespace core = afformer::core;
 
-// A slot whose engine's own allocations are not counted.
+// A slot whose backend's own allocations are not counted.
 class UncountedSlot final : public core::Slot {
 public:
     explicit UncountedSlot(std::unique_ptr<core::Slot> slot) : slot_(std::move(slot)) {}

@@ -10,14 +10,14 @@ import pytest
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError
-from afformer.pipeline.building import build_engine
-from afformer.runtime.backend import Array, Backend, input_tensor, output_tensor
-from afformer.runtime.fake import FakeBackend
-from afformer.runtime.registry import open_backend
+from afformer.runtime.backends.base import Array, Backend, input_tensor, output_tensor
+from afformer.runtime.backends.registry import open_backend
 from afformer.spec import InputKind, ModelSpec
+from afformer.tensorrt.engine import build_engine
+from tests.builders.fake_backend import FakeBackend
+from tests.builders.tiny_onnx import variants, write_tiny_onnx
 from tests.nvidia.pretend import machine_with_gpu
 from tests.nvidia.real import require_gpu
-from tests.runtime.tiny_models import variants, write_tiny_onnx
 
 Opener = Callable[[Path], Backend]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from afformer.engine_file import EngineFile, Gpu, Library, json_path
-from afformer.runtime.backend import Array, input_tensor, output_tensor
+from afformer.runtime.backends.base import Array, input_tensor, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
 from tests.cpp.driver import Driver
 
 SPEC = ModelSpec(

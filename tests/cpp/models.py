@@ -10,7 +10,7 @@ import pytest
 from afformer import assets
 from afformer.runtime import Segmenter
 from afformer.spec import Precision
-from tests.runtime.tiny_models import variants, write_tiny_onnx
+from tests.builders.tiny_onnx import variants, write_tiny_onnx
 
 TRAINED = ("float32", "int8")
 """What `write_trained` makes of the bundled checkpoint."""
@@ -31,7 +31,7 @@ def write_trained(folder: Path) -> None:
     from afformer.model.checkpoint import load_checkpoint
     from afformer.quantize import lowering
     from afformer.quantize.placement import Target
-    from tests.quantize.lowering.graphs import observed
+    from tests.builders.graphs import observed
 
     with Segmenter(assets.MODEL) as bundled:
         spec = dataclasses.replace(bundled.spec, input_hw=(96, 128), precision=Precision.FP32)

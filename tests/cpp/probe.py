@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from afformer.images import ClassMap
-from afformer.runtime.backend import Array, input_tensor
+from afformer.runtime.backends.base import Array, input_tensor
 from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared
 from afformer.spec import ModelSpec
 

@@ -18,6 +18,7 @@ from afformer import assets
 from afformer.images import read_image
 from afformer.runtime import Fit, Segmenter
 from afformer.spec import InputKind, ModelSpec, OutputKind
+from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
 from tests.cpp.c_library import (
     AUTO,
     BACKEND,
@@ -36,7 +37,6 @@ from tests.cpp.c_library import (
     call,
 )
 from tests.cpp.conftest import CPP, STRICT_C, run
-from tests.runtime.tiny_models import SPEC, variants, without_metadata, write_tiny_onnx
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from afformer.engine_file import EngineFile, Gpu, Library, json_path
 from afformer.errors import BackendError, SpecError
+from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
 from tests.cpp.driver import Driver
 from tests.cpp.fake_engines import HERE, VERSION, reraise, write_engine
 from tests.nvidia.pretend import machine_with_gpu
@@ -59,7 +59,7 @@ def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path
 def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
     path = write_engine(tmp_path, **changes)
     with machine_with_gpu():
-        from afformer.runtime.tensorrt import check_fit
+        from afformer.tensorrt.backend import check_fit
 
         with pytest.raises(BackendError) as theirs:
             check_fit(EngineFile.beside(path), path, VERSION, HERE)

@@ -11,9 +11,9 @@ import pytest
 
 from afformer.errors import BackendError
 from afformer.spec import Precision
+from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
 from tests.cpp.conftest import CPP, Once, run
 from tests.cpp.driver import Driver
-from tests.runtime.tiny_models import SPEC, write_tiny_onnx
 
 Drive = Callable[..., Driver]
 

@@ -19,10 +19,10 @@ from afformer.errors import AfformerError, BackendError, SpecError
 from afformer.images import read_image
 from afformer.runtime import ColorOrder, Fit, Segmenter
 from afformer.spec import METADATA_KEY, OutputKind
+from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
 from tests.cpp.conftest import Once, run
 from tests.cpp.driver import Driver
 from tests.cpp.models import TRAINED, write_tiny, write_trained
-from tests.runtime.tiny_models import SPEC, variants, without_metadata, write_tiny_onnx
 
 Picture = npt.NDArray[np.uint8]
 Drive = Callable[..., Driver]

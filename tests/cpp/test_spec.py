@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afformer.runtime.backend import input_tensor
+from afformer.runtime.backends.base import input_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from tests.cpp import probe as probing
 from tests.cpp.probe import Probe, RefusedError

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from afformer import assets
-from afformer.engine_file import EngineFile, json_path
 from afformer.errors import BackendError, SpecError
 from afformer.images import read_image
 from afformer.runtime import Segmenter
-from afformer.runtime.backend import check_threads
-from afformer.runtime.fake import FakeBackend
+from afformer.runtime.backends.base import check_threads
 from afformer.spec import ModelSpec
+from afformer.tensorrt.plan_file import EngineFile, json_path
+from tests.builders.fake_backend import FakeBackend
 from tests.cpp.conftest import CPP, MODEST, PROGRAMS_ALONE, WARNINGS, build, run
 from tests.cpp.driver import Driver
 from tests.cpp.fake_engines import BYTES, SPEC, infer, noise, reraise, write_engine

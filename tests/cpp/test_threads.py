@@ -9,9 +9,9 @@ import pytest
 
 from afformer import assets
 from afformer.spec import ModelSpec
+from tests.builders.tiny_onnx import variants, write_tiny_onnx
 from tests.cpp.conftest import CPP, Once, build, checked_by, run
 from tests.cpp.fake_engines import BYTES, SPEC, write_engine
-from tests.runtime.tiny_models import variants, write_tiny_onnx
 
 
 @pytest.fixture(scope="module")

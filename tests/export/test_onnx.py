@@ -13,13 +13,13 @@ import torch
 
 from afformer import assets
 from afformer.errors import ExportError, OutputError
-from afformer.export.graph import FORBIDDEN
 from afformer.export.onnx import ExportOptions, ExportReport, export_onnx
+from afformer.export.onnx_graph import FORBIDDEN
 from afformer.images import read_image
 from afformer.model.checkpoint import load_checkpoint, save_checkpoint
 from afformer.model.network import VARIANTS
 from afformer.spec import METADATA_KEY, InputKind, ModelSpec, OutputKind, Precision
-from tests.support import random_network
+from tests.builders.networks import random_network
 
 PICTURES = [read_image(path) for path in assets.pictures()]
 

@@ -5,7 +5,7 @@ import torch
 
 from afformer.export.static import StaticAFFormer, after_stride
 from afformer.model.network import VARIANTS
-from tests.support import random_network
+from tests.builders.networks import random_network
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

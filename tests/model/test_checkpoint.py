@@ -18,7 +18,7 @@ from afformer import assets
 from afformer.errors import CheckpointError, OutputError
 from afformer.model.checkpoint import load_checkpoint, save_checkpoint
 from afformer.model.network import VARIANTS, AFFormerConfig
-from tests.support import official_state, random_network
+from tests.builders.networks import official_state, random_network
 
 NETWORK = random_network()
 OFFICIAL = official_state(NETWORK)

@@ -9,7 +9,7 @@ import torch
 from afformer import assets
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig, DropPath
-from tests.support import random_network
+from tests.builders.networks import random_network
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundled_96x128.npz"
 

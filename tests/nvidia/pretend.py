@@ -10,11 +10,11 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-import afformer.runtime
+import afformer.tensorrt
 from tests.nvidia.pretend_cuda import PretendCuda
 from tests.nvidia.pretend_tensorrt import Quirks, pretend_tensorrt
 
-_OURS = ("cuda", "tensorrt")
+_OURS = ("backend", "cuda")
 """Modules of `afformer.runtime` that have looked for NVIDIA's packages when they were imported."""
 _THEIRS = (
     *("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
@@ -55,9 +55,9 @@ def machine_without(*names: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _modules(replaced: dict[str, Any]) -> Iterator[None]:
-    ours = {f"afformer.runtime.{name}" for name in _OURS}
+    ours = {f"afformer.tensorrt.{name}" for name in _OURS}
     before = {name: sys.modules.get(name) for name in {*replaced, *ours}}
-    known = {name: vars(afformer.runtime).pop(name) for name in _OURS if name in vars(afformer.runtime)}
+    known = {name: vars(afformer.tensorrt).pop(name) for name in _OURS if name in vars(afformer.tensorrt)}
     for name in ours:
         sys.modules.pop(name, None)
     sys.modules.update(replaced)
@@ -70,5 +70,5 @@ def _modules(replaced: dict[str, Any]) -> Iterator[None]:
             else:
                 sys.modules[name] = module
         for name in _OURS:
-            vars(afformer.runtime).pop(name, None)
-        vars(afformer.runtime).update(known)
+            vars(afformer.tensorrt).pop(name, None)
+        vars(afformer.tensorrt).update(known)

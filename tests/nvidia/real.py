@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from afformer.engine_file import Library
 from afformer.errors import BackendError
-from afformer.nvidia import installed, nvidia_smi
+from afformer.tensorrt.packages import installed, nvidia_smi
+from afformer.tensorrt.plan_file import Library
 
 
 def require_driver() -> None:
@@ -24,7 +24,7 @@ def require_gpu() -> None:
     if not installed(Library.TENSORRT):
         pytest.skip("TensorRT is not installed")
     pytest.importorskip("cuda.bindings.runtime", reason="cuda-bindings is not installed")
-    from afformer.runtime import cuda
+    from afformer.tensorrt import cuda
 
     try:
         cuda.gpu()

@@ -7,10 +7,10 @@ from pathlib import Path
 import onnx
 import pytest
 
-from afformer.engine.build import EngineOptions, EngineReport, Site, build_engine
-from afformer.engine.source import read_source
-from afformer.engine_file import Library
-from afformer.nvidia import install_command, installed
+from afformer.tensorrt.builder import EngineOptions, EngineReport, Site, build_engine
+from afformer.tensorrt.onnx_source import read_source
+from afformer.tensorrt.packages import install_command, installed
+from afformer.tensorrt.plan_file import Library
 
 needs_rtx = pytest.mark.skipif(
     not installed(Library.TENSORRT_RTX),

@@ -11,7 +11,7 @@ from afformer import datasets
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
 from afformer.quantize.accuracy import Referee, Validation
-from tests.quantize.small_models import write_pictures
+from tests.builders.small_onnx import write_pictures
 
 LABELLED = datasets.custom(("dark", "light"), ((0, 0, 0), (255, 255, 255)))
 

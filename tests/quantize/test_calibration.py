@@ -11,7 +11,7 @@ from afformer.quantize.calibration import calibrate, distributions
 from afformer.quantize.observers import Method
 from afformer.quantize.ranges import Range
 from afformer.quantize.session import Session
-from tests.quantize.small_models import chain
+from tests.builders.small_onnx import chain
 
 TENSORS = ["image", "doubled", "shifted", "logits"]
 

@@ -13,7 +13,7 @@ from afformer.quantize.lowering.report import Report, Step, Unit
 from afformer.quantize.ranges import Range
 from afformer.quantize.report import Conversions, FloatNodes
 from afformer.quantize.search import Why
-from tests.quantize.small_models import chain, write_pictures
+from tests.builders.small_onnx import chain, write_pictures
 
 
 def uniform(low: float, high: float) -> Histogram:

@@ -8,7 +8,7 @@ from afformer.quantize.correction import channel_means, correct_biases, mean_shi
 from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.qdq import lower_to_qdq
 from afformer.quantize.placement import TABLE, Target
-from tests.quantize.lowering.graphs import observed, operators, parse
+from tests.builders.graphs import observed, operators, parse
 
 SHIFTED = np.random.default_rng(5).normal(2.0, 0.2, (6, 1, 8, 4, 4)).astype(np.float32)
 

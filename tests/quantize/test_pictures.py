@@ -8,7 +8,7 @@ import pytest
 
 from afformer.errors import ImageError
 from afformer.quantize.pictures import batches, spread, survey
-from tests.quantize.small_models import write_pictures
+from tests.builders.small_onnx import write_pictures
 
 HW = (64, 96)
 

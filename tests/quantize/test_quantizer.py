@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from afformer.errors import ImageError, OutputError, QuantizeError, SpecError
-from afformer.latency import Timing
+from afformer.measure.timing import Timing
 from afformer.quantize.accuracy import Validation
 from afformer.quantize.observers import Method
 from afformer.quantize.placement import Target
@@ -19,8 +19,8 @@ from afformer.quantize.report import QuantizeReport
 from afformer.runtime.preprocess import prepare
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
-from tests.quantize.small_models import RoundingLowering, write_pictures
-from tests.runtime.tiny_models import SPEC, variants, without_metadata, write_tiny_onnx
+from tests.builders.small_onnx import RoundingLowering, write_pictures
+from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
 
 Race = Callable[[Sequence[Path], Callable[[int, int], None]], Sequence[Timing]]
 

@@ -9,7 +9,7 @@ import pytest
 from afformer.quantize.placement import Target
 from afformer.quantize.ranges import Range
 from afformer.quantize.sensitivity import logits_of, sqnr, unit_sqnr
-from tests.quantize.small_models import RoundingLowering, chain
+from tests.builders.small_onnx import RoundingLowering, chain
 
 FEEDS = [np.random.default_rng(0).uniform(-1, 1, (1, 3, 4, 4)).astype(np.float32)]
 RANGES = {"image": Range(-1, 1), "doubled": Range(-2, 2), "shifted": Range(-1, 3)}

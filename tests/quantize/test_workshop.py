@@ -12,8 +12,8 @@ from afformer.quantize.ranges import Range
 from afformer.quantize.session import Session
 from afformer.quantize.workshop import Workshop
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
-from tests.quantize.small_models import RoundingLowering
-from tests.runtime.tiny_models import SPEC
+from tests.builders.small_onnx import RoundingLowering
+from tests.builders.tiny_onnx import SPEC
 
 TWO_CONVOLUTIONS = """
     <ir_version: 9, opset_import: ["" : 18]>

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.tiny_models import write_tiny_onnx
+from tests.builders.tiny_onnx import write_tiny_onnx
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "onnx", "tensorrt", "openvino", "onnxsim")

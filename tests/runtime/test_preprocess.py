@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afformer.errors import ImageError
-from afformer.runtime.backend import input_tensor
+from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.preprocess import ColorOrder, Fit, Image, place, prepare
 from afformer.spec import InputKind, ModelSpec
-from tests.runtime.tiny_models import SPEC
+from tests.builders.tiny_onnx import SPEC
 
 BYTES = dataclasses.replace(SPEC, input=InputKind.UINT8)
 SIZES = st.integers(1, 300)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from afformer.errors import BackendError, ImageError
 from afformer.runtime import ColorOrder, Fit, Segmenter, classmap_from_logits
-from afformer.runtime.backend import Array, output_tensor
-from afformer.runtime.fake import FakeBackend
+from afformer.runtime.backends.base import Array, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind
-from tests.runtime.tiny_models import SPEC, variants, write_tiny_onnx
+from tests.builders.fake_backend import FakeBackend
+from tests.builders.tiny_onnx import SPEC, variants, write_tiny_onnx
 
 Picture = npt.NDArray[np.uint8]
 CLASSMAP = dataclasses.replace(SPEC, output=OutputKind.CLASSMAP)

@@ -41,7 +41,7 @@ typedef enum afformer_status {
     AFFORMER_INVALID_ARGUMENT = 1, /* a null pointer, an unknown choice, a buffer of the wrong size */
     AFFORMER_IMAGE = 2,            /* a picture that cannot be used */
     AFFORMER_SPEC = 3,             /* a model without a readable spec */
-    AFFORMER_BACKEND = 4,          /* the engine, its library or its device */
+    AFFORMER_BACKEND = 4,          /* the backend, its library or its device */
     AFFORMER_OUT_OF_MEMORY = 5,
     AFFORMER_INTERNAL = 6 /* anything else: a bug in this library */
 } afformer_status;
@@ -63,7 +63,7 @@ typedef enum afformer_order { AFFORMER_RGB = 0, AFFORMER_BGR = 1 } afformer_orde
 typedef struct afformer_options {
     size_t size;         /* of this struct: one from another version of this header is refused */
     int device;          /* an afformer_device */
-    int threads;         /* CPU threads inside one operator; 0 leaves the choice to the engine */
+    int threads;         /* CPU threads inside one operator; 0 leaves the choice to the backend */
     int fit;             /* an afformer_fit */
     const char* library; /* the ONNX Runtime to load; NULL: AFFORMER_ONNXRUNTIME of the environment, or the system's */
 } afformer_options;
@@ -148,7 +148,7 @@ AFFORMER_API const uint8_t* afformer_class_color(const afformer_segmenter* segme
 AFFORMER_API int afformer_input_height(const afformer_segmenter* segmenter);
 AFFORMER_API int afformer_input_width(const afformer_segmenter* segmenter);
 
-/* Engine, version and device, for people. */
+/* Backend, version and device, for people. */
 AFFORMER_API const char* afformer_description(const afformer_segmenter* segmenter);
 
 /* What the model says about itself; NULL if `segmenter` is NULL. */

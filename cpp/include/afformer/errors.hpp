@@ -12,7 +12,7 @@ enum class ErrorCode {
     invalid_argument = AFFORMER_INVALID_ARGUMENT,  // a null pointer, a negative size, an `out` of another shape
     image = AFFORMER_IMAGE,                        // a picture that cannot be used
     spec = AFFORMER_SPEC,                          // a model without a readable spec
-    backend = AFFORMER_BACKEND,                    // the engine, its library or its device
+    backend = AFFORMER_BACKEND,                    // the backend, its library or its device
 };
 
 // One clear line: what, where, expected, remedy.

@@ -16,7 +16,7 @@ enum class Fit {
 
 struct Options {
     std::optional<Device> device;  // left out: the CPU for ONNX models, the GPU for engines
-    int threads = 0;               // CPU threads inside one operator; 0 leaves the choice to the engine
+    int threads = 0;               // CPU threads inside one operator; 0 leaves the choice to the backend
     Fit fit = Fit::stretch;
     // The ONNX Runtime to load at run time. If empty: the environment variable AFFORMER_ONNXRUNTIME, else the system's.
     // A library that was linked with ONNX Runtime has it already, and refuses another one.

@@ -65,7 +65,7 @@ inline ModelSpec spec_of(const afformer_segmenter* segmenter) {
 // Segments pictures of any size. Any number of threads may use one segmenter at once. It can be moved.
 class Segmenter {
 public:
-    // Opens a model file. Throws Error(backend): no such model, or its engine, library or device is missing;
+    // Opens a model file. Throws Error(backend): no such model, or its backend, library or device is missing;
     // Error(spec): it has no readable spec.
     explicit Segmenter(const std::filesystem::path& model, const Options& options = {})
         : Segmenter(opened(options, [path = detail::utf8(model)](const afformer_options* given, auto** segmenter) {
@@ -90,10 +90,10 @@ public:
 
     // What the model says about itself.
     [[nodiscard]] const ModelSpec& spec() const noexcept { return spec_; }
-    // Engine, version and device, for people.
+    // Backend, version and device, for people.
     [[nodiscard]] const std::string& description() const noexcept { return description_; }
 
-    // The class map of one picture, at the picture's own size. Throws Error(backend) if the engine fails.
+    // The class map of one picture, at the picture's own size. Throws Error(backend) if the run fails.
     [[nodiscard]] ClassMap operator()(const ImageView& picture) const {
         ClassMap map;
         (*this)(picture, map);

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 
 from afformer.quantize.lowering.channels_last_norm import move_norms_to_channels_last
-from tests.quantize.lowering.graphs import operators, parse, run
+from tests.builders.graphs import operators, parse, run
 
 
 def tokens_norm(tail: str = "y = Relu (map)") -> onnx.ModelProto:

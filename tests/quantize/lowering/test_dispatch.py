@@ -18,8 +18,8 @@ from afformer.quantize import lowering
 from afformer.quantize.placement import Target
 from afformer.quantize.ranges import Ranges
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
-from tests.quantize.lowering.graphs import noise, observed, operators, run
-from tests.support import random_network
+from tests.builders.graphs import noise, observed, operators, run
+from tests.builders.networks import random_network
 
 SPEC = ModelSpec("tiny", (64, 96), tuple("abcde"), ((0, 0, 0),) * 5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 
 from afformer.quantize.lowering.group_norm import fold_group_norm
-from tests.quantize.lowering.graphs import operators, parse, run
+from tests.builders.graphs import operators, parse, run
 
 
 def head(weight: list[float], scale: float = 3.0) -> onnx.ModelProto:

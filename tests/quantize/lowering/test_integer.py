@@ -10,7 +10,7 @@ from afformer.errors import QuantizeError
 from afformer.quantize.lowering.integer import lower_to_integers
 from afformer.quantize.lowering.report import Lowered
 from afformer.quantize.placement import TABLE, Target
-from tests.quantize.lowering.graphs import noise, observed, operators, parse, run
+from tests.builders.graphs import noise, observed, operators, parse, run
 
 NOTHING: frozenset[str] = frozenset()
 

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 
 from afformer.quantize.lowering.narrow import narrow_matrices
-from tests.quantize.lowering.graphs import operators, parse, run
+from tests.builders.graphs import operators, parse, run
 
 
 def product(constant: np.ndarray) -> onnx.ModelProto:

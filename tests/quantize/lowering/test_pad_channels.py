@@ -6,7 +6,7 @@ import pytest
 
 from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.pad_channels import pad_channels
-from tests.quantize.lowering.graphs import parse, run
+from tests.builders.graphs import parse, run
 
 
 def sandwich(channels: int, extra_reader: bool = False) -> onnx.ModelProto:

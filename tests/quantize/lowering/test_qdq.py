@@ -11,7 +11,7 @@ from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.qdq import lower_to_qdq
 from afformer.quantize.lowering.report import Lowered
 from afformer.quantize.placement import TABLE, Target
-from tests.quantize.lowering.graphs import noise, observed, operators, parse, run
+from tests.builders.graphs import noise, observed, operators, parse, run
 from tests.quantize.lowering.test_integer import attention, chain
 
 NOTHING: frozenset[str] = frozenset()

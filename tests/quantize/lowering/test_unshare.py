@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from afformer.quantize.lowering.unshare import unshare_biases
-from tests.quantize.lowering.graphs import parse, run
+from tests.builders.graphs import parse, run
 
 MODEL = parse(
     """

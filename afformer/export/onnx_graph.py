@@ -1,0 +1,114 @@
+"""PyTorch module -> simplified ONNX graph with readable node names and our spec in its metadata."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import contextlib
+import io
+import logging
+import warnings
+from importlib import metadata
+
+import onnx
+import onnxsim
+import torch
+from torch import Tensor, nn
+
+from afformer.errors import ExportError
+from afformer.spec import METADATA_KEY, ModelSpec, OutputKind
+from afformer.version import __version__
+
+OPSET = 20
+"""The newest operator set that TensorRT 10.3, OpenVINO and ONNX Runtime all read; 20 brings Gelu."""
+FORBIDDEN = frozenset({"Gather", "GatherND", "Einsum", "Where", "Loop", "If", "Shape", "Range", "NonZero"})
+"""Operators that a fixed-size graph of this network has no use for."""
+INPUT_NAME = "image"
+_TOOLS = ("torch", "onnx", "onnxsim")
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def trace(module: nn.Module, example: Tensor, output: OutputKind) -> onnx.ModelProto:
+    """Exports the module with PyTorch's exporter, its chatter kept off the terminal."""
+    with warnings.catch_warnings(), _quiet_exporter():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[output.value],
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("PyTorch's ONNX exporter returned nothing; install the pinned torch and onnxscript versions")
+    model = program.model_proto
+    _name_nodes(model)
+    return model
+
+
+def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Folds constants and removes what does nothing, with onnxsim's own check on random input.
+
+    Raises:
+        ExportError: Simplification failed or changed the result, or left an operator that a static graph must not have.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # onnxsim reports its progress
+            simplified: onnx.ModelProto
+            simplified, same = onnxsim.simplify(model, check_n=1)
+    except Exception as error:
+        raise ExportError(
+            f"onnxsim could not simplify the graph ({error}); report this with the checkpoint's size"
+        ) from error
+    if not same:
+        raise ExportError("onnxsim changed the model's result; nothing was written; install the pinned onnxsim version")
+    leftover = sorted({node.op_type for node in simplified.graph.node} & FORBIDDEN)
+    if leftover:
+        raise ExportError(
+            f"the exported graph is not static, it holds {', '.join(leftover)}; install the pinned torch version"
+        )
+    return simplified
+
+
+def stamp(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """Writes the spec into the metadata, and names the producer."""
+    del model.metadata_props[:]
+    model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    model.producer_name, model.producer_version = "afformer", __version__
+    model.doc_string = f"AFFormer-{spec.variant}, {spec.dataset}, {spec.input_hw[0]}x{spec.input_hw[1]}"
+    onnx.checker.check_model(model, full_check=True)
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what makes the graph."""
+    return {"afformer": __version__, **{name: metadata.version(name) for name in _TOOLS}}
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Names each node by the module that made it, so that reports read `stages.2.prototypes.filters.0.key/Conv`."""
+    used: collections.Counter[str] = collections.Counter()
+    for node in model.graph.node:
+        scopes = next((p.value for p in node.metadata_props if p.key == _SCOPES), "['']")
+        path = ["", *ast.literal_eval(scopes)[:-1]][-1].removeprefix("network.")
+        name = f"{path or 'graph'}/{node.op_type}"
+        used[name] += 1
+        node.name = name if used[name] == 1 else f"{name}_{used[name]}"
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.graph.metadata_props[:]
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        del value.metadata_props[:]
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> collections.abc.Iterator[None]:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

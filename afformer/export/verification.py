@@ -1,0 +1,125 @@
+"""Artifact against PyTorch reference, on real pictures: tensors, and what counts, pixels after argmax."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
+
+from afformer.errors import ExportError
+from afformer.measure import metrics
+from afformer.model.network import AFFormer
+from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+
+Array = npt.NDArray[np.generic]
+Runner = Callable[[Array], Array]
+"""The artifact on some engine: the spec's input tensor -> the spec's output tensor."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """How far an artifact may be from its reference."""
+
+    max_relative: float
+    """Largest difference of a logit, as a share of the reference's largest magnitude."""
+    min_agreement: float
+    """Smallest share of pixels with the same class."""
+
+
+TOLERANCES = {
+    Precision.FP32: Tolerance(max_relative=2e-4, min_agreement=0.9995),
+    Precision.FP16: Tolerance(max_relative=3e-2, min_agreement=0.995),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What was measured; the tensor figures are None for a model that puts out class maps."""
+
+    pictures: int
+    pixel_agreement: float
+    miou: float
+    """Mean IoU with the reference's class maps as truth."""
+    max_abs: float | None
+    max_relative: float | None
+    cosine: float | None
+
+    def summary(self) -> str:
+        """One line for people."""
+        tensors = ""
+        if self.max_abs is not None and self.max_relative is not None and self.cosine is not None:
+            tensors = f"max abs {self.max_abs:.1e}, max relative {self.max_relative:.1e}, cosine {self.cosine:.6f}, "
+        return (
+            f"{tensors}same class on {self.pixel_agreement:.3%} of pixels, mIoU {self.miou:.4f} "
+            f"({self.pictures} picture{'s' if self.pictures > 1 else ''})"
+        )
+
+
+def verify(run: Runner, network: AFFormer, spec: ModelSpec, pictures: Sequence[npt.NDArray[np.uint8]]) -> Verification:
+    """Compares an artifact with the network it came from.
+
+    Args:
+        run: The artifact.
+        network: The reference, in evaluation mode.
+        spec: The artifact's spec.
+        pictures: `(H, W, 3)` uint8 RGB pictures of any size; they are resized to the input.
+
+    Raises:
+        ExportError: The artifact is further from the reference than `TOLERANCES` allow.
+    """
+    confusion = metrics.ConfusionMatrix(spec.num_classes, ignore=None)
+    expected_logits, got_logits = [], []
+    for pixels in _batches(pictures, spec):
+        scaled = (pixels - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+        normalised = scaled.transpose(0, 3, 1, 2).copy()
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(normalised))
+        got = run(pixels if spec.input is InputKind.UINT8 else normalised)
+        if spec.output is OutputKind.LOGITS:
+            expected_logits.append(expected.numpy())
+            got_logits.append(got.copy())
+        confusion.add(_classmap(expected, spec), _classmap(torch.from_numpy(got.copy()), spec))
+    norms = metrics.error_norms(np.stack(expected_logits), np.stack(got_logits)) if got_logits else None
+    result = Verification(
+        pictures=len(pictures),
+        pixel_agreement=confusion.pixel_accuracy,
+        miou=confusion.miou,
+        max_abs=norms.max_abs if norms else None,
+        max_relative=norms.max_relative if norms else None,
+        cosine=norms.cosine if norms else None,
+    )
+    _judge(result, TOLERANCES[spec.precision])
+    return result
+
+
+def _judge(result: Verification, tolerance: Tolerance) -> None:
+    far = result.max_relative is not None and not result.max_relative <= tolerance.max_relative
+    if far or not result.pixel_agreement >= tolerance.min_agreement:
+        lost = result.max_abs is not None and not math.isfinite(result.max_abs)
+        raise ExportError(
+            f"the exported model differs from PyTorch: {result.summary()}; expected a relative difference of at most "
+            f"{tolerance.max_relative:g} and at least {tolerance.min_agreement:.2%} of pixels; nothing was written"
+            + ("; this network leaves the range of float16, export it with --precision fp32" if lost else "")
+        )
+
+
+def _batches(pictures: Sequence[npt.NDArray[np.uint8]], spec: ModelSpec) -> list[npt.NDArray[np.uint8]]:
+    """`(n, H, W, 3)` batches of resized pictures; the last one is filled up with its first pictures."""
+    height, width = spec.input_hw
+    resized = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR) for picture in pictures]
+    starts = range(0, len(resized), spec.batch)
+    return [
+        np.stack([resized[(start + i) % len(resized)] for i in range(spec.batch)]).astype(np.uint8) for start in starts
+    ]
+
+
+def _classmap(output: torch.Tensor, spec: ModelSpec) -> npt.NDArray[np.integer]:
+    if output.dim() == 3:
+        return output.numpy()
+    return F.interpolate(output.float(), spec.input_hw, mode="bilinear", align_corners=False).argmax(1).numpy()

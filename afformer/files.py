@@ -1,0 +1,67 @@
+"""Files: written whole or not at all, and known by their digest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from afformer.errors import OutputError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; what is written there replaces `path` if the body ends without an error.
+
+    Raises:
+        OutputError: The folder is missing, full or write-protected.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # renamed, or never made
+                temporary.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+
+
+def check_writable(path: Path) -> None:
+    """Fails before long work whose result could not be written.
+
+    Raises:
+        OutputError: `path` is a folder, or nothing can be written beside it.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected a file name to write to")
+    probe = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, unless it is there.
+
+    Raises:
+        OutputError: It is a file, or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: is no folder and cannot be made one ({error.strerror})") from error
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of the file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

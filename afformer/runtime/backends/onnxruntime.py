@@ -1,0 +1,218 @@
+"""ONNX Runtime as a backend, on the CPU or, when asked, on CUDA, with its own kernels or through TensorRT."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from afformer.errors import BackendError
+from afformer.files import make_folder
+from afformer.runtime.backends.base import (
+    Array,
+    Backend,
+    Device,
+    TensorInfo,
+    check_tensor,
+    check_threads,
+    input_tensor,
+    output_tensor,
+)
+from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
+from afformer.spec import METADATA_KEY, ModelSpec, Precision
+from afformer.tensorrt.packages import load_tensorrt_10
+
+_SILENT = 4
+_NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"
+_REFUSED = "fallback to CPU EP has been explicitly disabled"
+
+
+class OnnxRuntimeBackend(Backend):
+    """A model file of this package's export on ONNX Runtime.
+
+    Args:
+        path: The `.onnx` file.
+        device: Where to run.
+        threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
+
+    Raises:
+        BackendError: The file is missing or no ONNX model, differs from its spec, the device is not there, or an INT8
+            model shall run on CUDA, whose kernels would compute in float.
+        SpecError: The model has no spec, or one that cannot be read.
+    """
+
+    def __init__(self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0) -> None:
+        path = Path(path)
+        check_threads(threads)
+        providers = self._providers(path, device)
+        session = _open(path, providers, threads)
+        self.spec = _read_spec(session, path)
+        _check(session.get_inputs(), input_tensor(self.spec), path)
+        _check(session.get_outputs(), output_tensor(self.spec), path)
+        self._session: ort.InferenceSession | None = session
+        self._device = device
+        self._binding = session.io_binding()
+        self._bound_input = 0
+        self._output = _bound_output(self._binding, output_tensor(self.spec))
+        count = f"{threads} threads" if threads else "default threads"
+        self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}"
+
+    def _providers(self, path: Path, device: Device) -> Providers:
+        """What runs the model; checked to be there."""
+        providers = _available(providers_of(device))
+        if device is Device.CUDA and _spec_of(path).precision is Precision.INT8:
+            raise BackendError(
+                f"{path}: is INT8, which ONNX Runtime's CUDA kernels do not compute in; build an engine of INT8 for "
+                "TensorRT (`afformer-cli engine MODEL --precision int8`), take --backend onnxruntime-tensorrt, or "
+                "choose the device cpu"
+            )
+        return providers
+
+    def _run(self, image: Array) -> Array:
+        assert self._session is not None, "run() refuses closed backends"
+        try:
+            self._bind_input(image)
+            self._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            raise BackendError(f"{self.description}: the model failed: {_first_line(error)}") from error
+        return self._output
+
+    def _bind_input(self, image: Array) -> None:
+        """Tells ONNX Runtime where the input is: once, if the caller keeps to one buffer."""
+        address = image.ctypes.data
+        # What is bound on another device is a copy, made now; on the CPU it is the caller's memory, read in every run.
+        if address != self._bound_input or self._device is not Device.CPU:
+            self._binding.bind_input("image", "cpu", 0, image.dtype, image.shape, address)
+            self._bound_input = address
+
+    def _close(self) -> None:
+        self._session = self._binding = None
+
+
+class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
+    """The same with ONNX Runtime's TensorRT provider: TensorRT for what it takes, CUDA for the rest, the CPU never.
+
+    Opening a model builds its engines, which takes minutes once; they are kept in the user's cache folder. An engine of
+    `afformer-cli engine` needs no building where it runs, and no ONNX Runtime.
+
+    Args:
+        path: The `.onnx` file, float or INT8 of the target `tensorrt`.
+        device: Must be CUDA.
+        threads: As for `OnnxRuntimeBackend`.
+
+    Raises:
+        BackendError: As for `OnnxRuntimeBackend`, or the device is not CUDA.
+        SpecError: The model has no spec, or one that cannot be read.
+        OutputError: The cache folder cannot be made.
+    """
+
+    def _providers(self, path: Path, device: Device) -> Providers:
+        if device is not Device.CUDA:
+            raise BackendError(f"TensorRT runs on NVIDIA GPUs, not on the {device.value}; choose the device cuda")
+        cuda = str(getattr(ort, "cuda_version", ""))
+        return _available(tensorrt_providers(path, _spec_of(path).precision, ort.__version__, cuda))
+
+
+def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
+    """The array that every run writes its answer into."""
+    output = np.empty(tensor.shape, tensor.dtype)
+    binding.bind_output(tensor.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
+    return output
+
+
+def _available(providers: Providers) -> Providers:
+    if providers.first not in ort.get_available_providers():
+        raise BackendError(f"{providers.title} is not available in this ONNX Runtime; {providers.absent}")
+    return providers
+
+
+def _spec_of(path: Path) -> ModelSpec:
+    """What a model says of itself, before it is known where it shall run."""
+    return _read_spec(_open(path, providers_of(Device.CPU), 1, optimized=False), path)
+
+
+def _preload(providers: Providers) -> str:
+    """Loads NVIDIA's libraries of pip's packages, where ONNX Runtime would not look; gives what was not found."""
+    missing = []
+    preload = getattr(ort, "preload_dlls", None)  # since 1.21
+    if preload:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            preload()
+        missing += [line for line in said.getvalue().splitlines() if line.startswith("Failed")]
+    if providers.first == TENSORRT and sys.platform == "linux":
+        try:
+            load_tensorrt_10()
+        except OSError as error:
+            missing.append(str(error))
+    return f" ({missing[0]})" if missing else ""
+
+
+def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = True) -> ort.InferenceSession:
+    if not path.is_file():
+        raise BackendError(f"{path}: no such model file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _SILENT  # what matters arrives as an exception, once
+    # Between two runs ONNX Runtime's threads would spin, and take the cores from what is done to pictures meanwhile.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    missing = ""
+    if providers.first != CPU:
+        options.add_session_config_entry(_NOTHING_ON_CPU, "1")
+        missing = _preload(providers)
+    if providers.cache:
+        make_folder(providers.cache)
+    try:
+        session = _session(path, options, providers)
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
+        raise _refusal(path, providers, error, missing) from error
+    if session.get_providers()[0] != providers.first:
+        raise BackendError(f"ONNX Runtime could not start {providers.title}{missing}; {providers.remedy}")
+    return session
+
+
+def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> ort.InferenceSession:
+    # with its fallback ONNX Runtime would take other providers if these fail, and print that it does
+    return ort.InferenceSession(str(path), options, providers=list(providers.chosen), enable_fallback=0)
+
+
+def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -> BackendError:
+    """Why a model was not opened."""
+    if providers.first == CPU:
+        return BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}")
+    if _REFUSED not in str(error):
+        return BackendError(
+            f"{path}: ONNX Runtime cannot open it on {providers.title} ({_first_line(error)}); {providers.remedy}"
+        )
+    # all operators are left to the CPU where the provider did not start, some where it has no kernels for them
+    options = ort.SessionOptions()
+    options.log_severity_level = _SILENT
+    if _session(path, options, providers).get_providers()[0] != providers.first:
+        return BackendError(f"ONNX Runtime could not start {providers.title}{missing}; {providers.remedy}")
+    return BackendError(
+        f"{path}: ONNX Runtime has no kernels for some of its operators on {providers.title} and would run them on "
+        "the cpu; take the float model (INT8 of the targets x86, arm and generic is for CPUs), or choose the device cpu"
+    )
+
+
+def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
+    return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where=str(path))
+
+
+def _check(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:
+    found = [(node.name, node.type.removeprefix("tensor(").removesuffix(")"), tuple(node.shape)) for node in actual]
+    kind = "float" if expected.dtype == np.float32 else expected.dtype.name
+    check_tensor(found, (expected.name, kind, expected.shape), path)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

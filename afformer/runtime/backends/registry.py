@@ -1,0 +1,164 @@
+"""Backends by name, imported when they are opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+from afformer.errors import BackendError
+from afformer.runtime.backends.base import Backend, Device, parse_device
+
+
+class BackendFactory(Protocol):
+    """What a registered class is called with."""
+
+    def __call__(self, path: Path, *, device: Device, threads: int) -> Backend:
+        """Opens a model file. A backend of checkpoints takes `input_hw: tuple[int, int] | None` as well."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Registration:
+    """Where a backend lives.
+
+    Attributes:
+        target: `module:Class`; the class is a `BackendFactory`.
+        suffixes: File endings that it opens unless another backend is asked for.
+        extra: The pip extra that brings its dependencies; empty if they are the package's own.
+        any_size: Whether its models run at any input size, because they are checkpoints.
+        device: Where its models run unless another device is asked for.
+    """
+
+    target: str
+    suffixes: tuple[str, ...] = ()
+    extra: str = ""
+    any_size: bool = False
+    device: Device = Device.CPU
+
+
+class Registry:
+    """Backends by explicit name."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Registration] = {}
+
+    def register(self, name: str, registration: Registration) -> None:
+        """Makes a backend known.
+
+        Raises:
+            ValueError: The name, or one of the file endings, is taken.
+        """
+        if name in self._known:
+            raise ValueError(f"backend '{name}' is registered twice")
+        for suffix in registration.suffixes:
+            taken = self._by_suffix(suffix)
+            if taken:
+                raise ValueError(f"'{suffix}' files are opened by the backend '{taken}' already")
+        self._known[name] = registration
+
+    def names(self) -> tuple[str, ...]:
+        """All known names, in order of registration."""
+        return tuple(self._known)
+
+    def name_for(self, path: Path) -> str:
+        """The backend that opens a file unless another one is asked for.
+
+        Raises:
+            BackendError: No backend opens such files.
+        """
+        name = self._by_suffix(path.suffix.lower())
+        if name is None:
+            endings = ", ".join(ending for known in self._known.values() for ending in known.suffixes)
+            raise BackendError(f"{path}: no backend opens '{path.suffix}' files; known endings: {endings}")
+        return name
+
+    def has_own_size(self, path: Path, name: str | None = None) -> bool:
+        """Whether a file is a model for one input size only.
+
+        Raises:
+            BackendError: No backend opens such files.
+        """
+        return not self._registration(name or self.name_for(path)).any_size
+
+    def open(
+        self,
+        path: Path | str,
+        name: str | None = None,
+        *,
+        device: Device | str | None = None,
+        threads: int = 0,
+        input_hw: tuple[int, int] | None = None,
+    ) -> Backend:
+        """Opens a model file.
+
+        Args:
+            path: The model.
+            name: The backend; chosen by the file's ending if left out.
+            device: Where to run; None takes the backend's usual one, which is the CPU except for engines of a GPU.
+            threads: CPU threads; 0 leaves the choice to the engine.
+            input_hw: Size to run a checkpoint at; None takes its data set's usual one. An exported model has its own.
+
+        Raises:
+            BackendError: Unknown name, ending or device, a missing dependency, a size that an exported model does not
+                have, or what the backend itself refuses.
+            SpecError: The file lacks a readable spec.
+        """
+        path = Path(path)
+        name = name or self.name_for(path)
+        factory, known = self._factory(name), self._known[name]
+        device = known.device if device is None else parse_device(device)
+        if known.any_size:
+            return factory(path, device=device, threads=threads, input_hw=input_hw)  # type: ignore[call-arg]
+        backend = factory(path, device=device, threads=threads)
+        if input_hw and backend.spec.input_hw != input_hw:
+            own = "x".join(map(str, backend.spec.input_hw))
+            backend.close()
+            raise BackendError(f"{path}: is a model for {own} only; export the checkpoint again for another size")
+        return backend
+
+    def _by_suffix(self, suffix: str) -> str | None:
+        return next((name for name, known in self._known.items() if suffix in known.suffixes), None)
+
+    def _registration(self, name: str) -> Registration:
+        if name not in self._known:
+            raise BackendError(f"unknown backend '{name}'; known backends: {', '.join(self._known)}")
+        return self._known[name]
+
+    def _factory(self, name: str) -> BackendFactory:
+        registration = self._registration(name)
+        module, _, attribute = registration.target.partition(":")
+        try:
+            return cast(BackendFactory, getattr(importlib.import_module(module), attribute))
+        except ModuleNotFoundError as error:
+            extra = f"[{registration.extra}]" if registration.extra else ""
+            raise BackendError(
+                f"the backend '{name}' needs the Python module '{error.name}', which is not installed; "
+                f'run `pip install "afformer{extra}"`'
+            ) from error
+
+
+_registry = Registry()
+register = _registry.register
+open_backend = _registry.open
+backend_names = _registry.names
+backend_name = _registry.name_for
+has_own_size = _registry.has_own_size
+
+register("onnxruntime", Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeBackend", (".onnx",)))
+register("openvino", Registration("afformer.runtime.backends.openvino:OpenVinoBackend", (), "openvino"))
+register(
+    "pytorch",
+    Registration(
+        "afformer.runtime.backends.pytorch:PyTorchBackend", (".pth", ".pt", ".safetensors"), "export", any_size=True
+    ),
+)
+register(
+    "tensorrt",
+    Registration("afformer.tensorrt.backend:TensorRtBackend", (".engine", ".plan"), "tensorrt", device=Device.CUDA),
+)
+register(
+    "onnxruntime-tensorrt",
+    Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeTensorRtBackend", device=Device.CUDA),
+)

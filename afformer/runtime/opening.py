@@ -1,0 +1,46 @@
+"""`OpenOptions`: how a model is opened, one value for every function and command that runs one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from afformer.runtime.backends.base import Backend, Device
+from afformer.runtime.backends.registry import open_backend
+from afformer.runtime.preprocess import Fit
+from afformer.runtime.segmenter import Segmenter
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenOptions:
+    """How a model file is opened.
+
+    Attributes:
+        backend: Name of the backend; chosen by the file's suffix if None.
+        device: Where to run; None is the CPU, except for engines that need a GPU.
+        threads: CPU threads; 0 leaves the choice to the backend.
+        fit: How pictures are brought to the input size.
+        input_hw: Size to run a checkpoint at, in pixels; an exported model has its own.
+    """
+
+    backend: str | None = None
+    device: Device | None = None
+    threads: int = 0
+    fit: Fit = Fit.STRETCH
+    input_hw: tuple[int, int] | None = None
+
+    def open_backend(self, model: Path) -> Backend:
+        """Opens a model file."""
+        return open_backend(model, self.backend, device=self.device, threads=self.threads, input_hw=self.input_hw)
+
+    @contextlib.contextmanager
+    def open_segmenter(self, model: Path) -> Iterator[Segmenter]:
+        """Opens a model file as a segmenter, and closes it at the end."""
+        with self.open_backend(model) as backend:
+            yield Segmenter(backend, fit=self.fit)
+
+
+DEFAULT = OpenOptions()
+"""The backend that the file's suffix names, on its usual device."""

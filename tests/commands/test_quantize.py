@@ -1,0 +1,67 @@
+"""The whole way of the bundled model to INT8, as a user goes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from afformer import assets
+from tests.commands.test_cli import STREET, error_of, run
+
+
+@pytest.fixture(scope="module")
+def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = tmp_path_factory.mktemp("float") / "model.onnx"
+    assert run("export", assets.CHECKPOINT, "-o", model, "--size", "180x240").exit_code == 0
+    return model
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for path in assets.pictures():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def test_bundled_model_becomes_a_small_int8_model_that_agrees_with_float(
+    tmp_path: Path, float_model: Path, pictures: Path
+) -> None:
+    small = tmp_path / "small.onnx"
+    done = run("quantize", float_model, "--calibration", pictures, "-o", small, "--allow-slower", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["written"] is True
+    assert small.stat().st_size < 2.9e6
+    assert json.loads(run("inspect", small, "--json").stdout)["spec"]["precision"] == "int8"
+    agreement = json.loads(run("compare", float_model, small, "--images", pictures, "--json").stdout)
+    assert agreement["pixel_agreement"] > 0.97
+    assert run("infer", small, STREET, "-o", tmp_path / "out").exit_code == 0
+    report = (tmp_path / "small.report.html").read_text()
+    assert "http" not in report.replace("http://www.w3.org/2000/svg", "")
+    assert (tmp_path / "small.ranges.json").is_file()
+
+
+def test_model_that_loses_more_than_allowed_is_not_written_and_says_why(
+    tmp_path: Path, float_model: Path, pictures: Path
+) -> None:
+    small = tmp_path / "small.onnx"
+    limits = ("--max-drop", "0", "--budget", "1", "--allow-slower")
+    error = error_of(run("quantize", float_model, "--calibration", pictures, "-o", small, *limits))
+    assert "Too inaccurate" in error
+    assert "was not written" in error
+    assert not small.exists()
+    assert (tmp_path / "small.report.json").is_file()
+
+
+def test_what_cannot_be_quantized_is_one_line(tmp_path: Path, float_model: Path, pictures: Path) -> None:
+    small = tmp_path / "small.onnx"
+    wrong = run("quantize", assets.MODEL, "--calibration", pictures, "-o", small)
+    assert "is fp16, expected fp32" in error_of(wrong)
+    nowhere = run("quantize", float_model, "--calibration", tmp_path / "nowhere", "-o", small)
+    assert "nowhere" in error_of(nowhere)
+    alone = run("quantize", float_model, "--calibration", pictures, "-o", small, "--val-labels", pictures)
+    assert "--val-images" in error_of(alone)
+    assert not small.exists()

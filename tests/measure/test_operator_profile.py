@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afformer.errors import BackendError
+from afformer.measure.operator_profile import has_profile, operator_times
+from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
+
+FEED = np.zeros((1, 3, *SPEC.input_hw), np.float32)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_every_operator_is_timed_the_dearest_first(tmp_path: Path, backend: str) -> None:
+    pytest.importorskip(backend)
+    operators = operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), backend, FEED, threads=1, calls=3)
+    seconds = [operator.seconds for operator in operators]
+    assert seconds == sorted(seconds, reverse=True)
+    assert 0 < seconds[0] < 1
+    assert any("conv" in operator.kind.lower() for operator in operators)
+    assert len({operator.name for operator in operators}) == len(operators)
+
+
+def test_a_profile_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), "onnxruntime", FEED, calls=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
+def test_an_engine_without_a_profile_says_so(tmp_path: Path) -> None:
+    assert not has_profile("pytorch", "cpu")
+    assert not has_profile("onnxruntime", "cuda")
+    with pytest.raises(BackendError, match="pytorch on cpu does not tell what single operators cost; onnxruntime and"):
+        operator_times(tmp_path / "some.pth", "pytorch", FEED)

@@ -1,0 +1,88 @@
+"""That TensorRT's own parser and builder take every kind of model that this package exports."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from pathlib import Path
+
+import onnx
+import pytest
+
+pytest.importorskip("torch")
+
+from afformer.errors import ExportError
+from afformer.export.float16 import to_float16
+from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import stamp
+from afformer.model.network import AFFormerConfig
+from afformer.quantize import lowering
+from afformer.quantize.placement import Target
+from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.tensorrt.plan_file import EngineFile, Library
+from tests.builders.graphs import observed
+from tests.builders.networks import random_network
+from tests.nvidia.rtx import build_with_rtx, needs_rtx
+
+pytestmark = needs_rtx
+
+VARIANTS = ("tiny", "small", "base")
+KINDS = list(itertools.product(InputKind, OutputKind))
+SPEC = ModelSpec("tiny", (64, 96), tuple("abcde"), ((0, 0, 0),) * 5)
+
+
+@functools.cache
+def exported(spec: str) -> onnx.ModelProto:
+    """A float32 model of that spec, with random weights."""
+    parsed = ModelSpec.from_json(spec)
+    return build_graph(random_network(getattr(AFFormerConfig, parsed.variant)()), parsed)
+
+
+def brought_to(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
+    """As export and quantization do it."""
+    if precision is Precision.INT8:
+        prepared = lowering.prepare(model)
+        return lowering.lower(prepared, observed(prepared, seeds=2), Target.TENSORRT).model
+    if precision is Precision.FP32:
+        return model
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
+    half = to_float16(half)
+    spec = ModelSpec.from_metadata(model.metadata_props[0].value, "model")
+    stamp(half, dataclasses.replace(spec, precision=precision))
+    return half
+
+
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_in_every_precision_parses_and_builds(tmp_path: Path, variant: str, precision: Precision) -> None:
+    model = exported(dataclasses.replace(SPEC, variant=variant).to_json())
+    report = build_with_rtx(brought_to(precision, model), tmp_path)
+    file = EngineFile.beside(report.path)
+    assert (file.spec.variant, file.spec.precision, file.library) == (variant, precision, Library.TENSORRT_RTX)
+    assert file.gpu is None
+    assert report.numbers.convolutions > 100
+    assert report.numbers.asked > 0.95 * report.numbers.convolutions
+    assert report.bytes > 1e6
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind[0].value} to {kind[1].value}")
+def test_every_kind_of_input_and_output_parses_and_builds(
+    tmp_path: Path, kind: tuple[InputKind, OutputKind], precision: Precision
+) -> None:
+    batch = 1 if kind == KINDS[0] else 3
+    model = exported(dataclasses.replace(SPEC, input=kind[0], output=kind[1], batch=batch).to_json())
+    report = build_with_rtx(brought_to(precision, model), tmp_path)
+    assert report.numbers.asked > 100
+    assert (report.file.spec.input, report.file.spec.output, report.file.spec.batch) == (*kind, batch)
+
+
+@pytest.mark.parametrize("target", [Target.X86, Target.GENERIC])
+def test_int8_of_another_target_is_refused_before_tensorrt_has_to(tmp_path: Path, target: Target) -> None:
+    prepared = lowering.prepare(exported(SPEC.to_json()))
+    model = lowering.lower(prepared, observed(prepared, seeds=1), target).model
+    with pytest.raises(ExportError, match="--target tensorrt"):
+        build_with_rtx(model, tmp_path)
+    assert not (tmp_path / "model.engine").exists()
