@@ -12,13 +12,13 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import math
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
+from afformer.quantize.choices import Method as Method  # noqa: PLC0414 - imported from here, too
 from afformer.quantize.histogram import Histogram
 from afformer.quantize.ranges import Range
 
@@ -32,21 +32,6 @@ _SHRINK = 0.97
 """Searches try `high * 0.97**k`: outliers of any size are found, and the error of the grid is far below their gain."""
 _STEPS = 120
 _ROUNDS = 2
-
-
-class Method(enum.Enum):
-    """How a range is chosen."""
-
-    MINMAX = "minmax"
-    AVERAGE = "average"
-    PERCENTILE = "percentile"
-    ENTROPY = "entropy"
-    MSE = "mse"
-
-    @property
-    def needs_values(self) -> bool:
-        """Whether every value must be counted, not just each picture's smallest and largest."""
-        return self not in (Method.MINMAX, Method.AVERAGE)
 
 
 @dataclasses.dataclass

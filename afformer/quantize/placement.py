@@ -7,19 +7,7 @@ import enum
 import math
 
 from afformer.quantize.affine import Kind
-
-
-class Target(enum.Enum):
-    """What the INT8 model is made for."""
-
-    X86 = "x86"
-    """ONNX Runtime on x86-64: integer operators, channels last."""
-    ARM = "arm"
-    """ONNX Runtime on ARM: the same with signed activations."""
-    TENSORRT = "tensorrt"
-    """TensorRT 10 and 11: explicit Q/DQ, symmetric, float bias."""
-    GENERIC = "generic"
-    """Explicit Q/DQ for engines that fuse it themselves; OpenVINO's fastest form."""
+from afformer.quantize.choices import Target as Target  # noqa: PLC0414 - imported from here, too
 
 
 class Form(enum.Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ from afformer.errors import AfformerError
 from afformer.extras import requires_extra
 from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.opening import DEFAULT, OpenOptions
-from afformer.streams.sources import open_pictures
+from afformer.streams.picture_files import open_pictures
 
 if TYPE_CHECKING:
+    from afformer.measure.timing import Timing
     from afformer.quantize.quantizer import Engines, QuantizeOptions
     from afformer.quantize.report import QuantizeReport
 
@@ -71,13 +72,16 @@ def quantize_model(
 
 
 def _engines(how: OpenOptions) -> Engines:
-    from afformer.measure.timing import Contender, race
+    from afformer.measure.timing import Case, time_models
     from afformer.quantize.options import Engines
-    from afformer.runtime.preprocess import prepare
+    from afformer.runtime.preprocess import fit_picture
 
-    device = how.device and how.device.value
+    def race(models: Sequence[Path], seen: Callable[[int, int], None]) -> list[Timing]:
+        cases = [Case(model, how) for model in models]
+        return time_models(cases, progress=lambda _, done, total: seen(done, total))
+
     return Engines(
-        lambda spec: lambda image: prepare(image, spec, how.fit).tensor,
+        lambda spec: lambda image: fit_picture(image, spec, how.fit).tensor,
         how.open_segmenter,
-        lambda models, seen: race([Contender(m, how.backend, how.threads, device) for m in models], seen=seen),
+        race,
     )

@@ -17,6 +17,7 @@ import onnx
 from afformer.errors import QuantizeError
 from afformer.files import check_writable, replacing, sha256
 from afformer.measure.timing import Timing
+from afformer.onnx_file import read_onnx_file
 from afformer.quantize import cache, compose, correction, pictures, search, sensitivity
 from afformer.quantize.accuracy import Accuracy, Referee, Validation
 from afformer.quantize.calibration import calibrate
@@ -27,7 +28,7 @@ from afformer.quantize.ranges import Ranges
 from afformer.quantize.report import CalibrationNotes, Measured, QuantizeReport, write_json
 from afformer.quantize.verdict import Bargain
 from afformer.quantize.workshop import Candidate, Lowering, Workshop
-from afformer.spec import METADATA_KEY, ModelSpec, Precision
+from afformer.spec import ModelSpec, Precision
 
 __all__ = ["Engines", "Progress", "QuantizeOptions", "quantize"]
 
@@ -265,12 +266,7 @@ class _Job:
 
 
 def _read(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
-    try:
-        model = onnx.load(path)
-    except Exception as error:  # onnx raises what protobuf and the system raise
-        raise QuantizeError(f"{path}: is no ONNX model that can be read ({error}); export it again") from error
-    text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
-    spec = ModelSpec.from_metadata(text, where=str(path))
+    model, spec = read_onnx_file(path)
     if spec.precision is not Precision.FP32:
         raise QuantizeError(f"{path}: is {spec.precision.value}, expected fp32; quantize the float32 export")
     return model, spec

@@ -153,11 +153,11 @@ afformer_status afformer_open_onnx(const void* model, size_t size, const afforme
                   [&](const afformer::Options& chosen) { return afformer::core::open_onnx(model, size, chosen); });
 }
 
-afformer_status afformer_open_engine(const void* plan, size_t size, const char* json, const afformer_options* options,
+afformer_status afformer_open_engine(const void* engine, size_t size, const char* json, const afformer_options* options,
                                      afformer_segmenter** segmenter) {
-    return opened(plan, options, segmenter, [&](const afformer::Options& chosen) {
+    return opened(engine, options, segmenter, [&](const afformer::Options& chosen) {
         require(json != nullptr, "json must not be NULL");
-        return afformer::core::open_engine(plan, size, json, chosen);
+        return afformer::core::open_engine(engine, size, json, chosen);
     });
 }
 

@@ -1,6 +1,6 @@
 #include <afformer/errors.hpp>
 
-#include "engine_file.hpp"
+#include "engine_info.hpp"
 #include "json_text.hpp"
 #include "spec_json.hpp"
 
@@ -15,13 +15,13 @@ constexpr int engine_version = 1;
                 where + ": " + name + " is '" + value + "', expected " + expected + "; build the engine again");
 }
 
-EngineFile parsed(const nlohmann::json& fields, const std::string& where) {
-    const nlohmann::json &plan = fields.at("plan"), &tensorrt = fields.at("tensorrt"), &gpu = fields.at("gpu");
-    EngineFile file;
+EngineInfo parsed(const nlohmann::json& fields, const std::string& where) {
+    const nlohmann::json &engine = fields.at("plan"), &tensorrt = fields.at("tensorrt"), &gpu = fields.at("gpu");
+    EngineInfo file;
     file.spec = read_spec(fields.at("spec").dump(), where);
-    file.plan_sha256 = plan.at("sha256").get<std::string>();
-    file.version_compatible = plan.at("version_compatible").get<bool>();
-    file.hardware_compatible = plan.at("hardware_compatible").get<bool>();
+    file.engine_sha256 = engine.at("sha256").get<std::string>();
+    file.version_compatible = engine.at("version_compatible").get<bool>();
+    file.hardware_compatible = engine.at("hardware_compatible").get<bool>();
     file.library = tensorrt.at("library").get<std::string>();
     file.version = tensorrt.at("version").get<std::string>();
     if (version_numbers(file.version).size() < 3) {  // of no numbers, any version would be the same
@@ -42,7 +42,7 @@ EngineFile parsed(const nlohmann::json& fields, const std::string& where) {
 
 }  // namespace
 
-EngineFile EngineFile::from_json(const std::string& text, const std::string& where) {
+EngineInfo EngineInfo::from_json(const std::string& text, const std::string& where) {
     try {
         const nlohmann::json fields = parse_json(text, where);
         const nlohmann::json& version = fields.at("engine_version");

@@ -46,9 +46,9 @@ std::unique_ptr<Model> open_onnx(const void* model, std::size_t size, const Opti
     return open_onnxruntime(Origin::memory("model", model, size), options);
 }
 
-std::unique_ptr<Model> open_engine(const void* plan, std::size_t size, const std::string& json,
+std::unique_ptr<Model> open_engine(const void* engine, std::size_t size, const std::string& json,
                                    const Options& options) {
-    return open_on_tensorrt(Origin::memory("engine", plan, size), &json, options);
+    return open_on_tensorrt(Origin::memory("engine", engine, size), &json, options);
 }
 
 }  // namespace afformer::core

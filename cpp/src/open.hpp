@@ -18,7 +18,7 @@ namespace afformer::core {
 [[nodiscard]] std::unique_ptr<Model> open_onnx(const void* model, std::size_t size, const Options& options);
 
 // An engine in memory, with the text of the JSON that lies beside its file, on TensorRT.
-[[nodiscard]] std::unique_ptr<Model> open_engine(const void* plan, std::size_t size, const std::string& json,
+[[nodiscard]] std::unique_ptr<Model> open_engine(const void* engine, std::size_t size, const std::string& json,
                                                  const Options& options);
 
 }  // namespace afformer::core

@@ -27,7 +27,7 @@ def write_trained(folder: Path) -> None:
     pytest.importorskip("torch")
     import onnx
 
-    from afformer.export.onnx import build_graph
+    from afformer.export.onnx_graph import build_graph
     from afformer.model.checkpoint import load_checkpoint
     from afformer.quantize import lowering
     from afformer.quantize.placement import Target

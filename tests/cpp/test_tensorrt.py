@@ -20,7 +20,7 @@ from afformer.images import read_image
 from afformer.runtime import Segmenter
 from afformer.runtime.backends.base import check_threads
 from afformer.spec import ModelSpec
-from afformer.tensorrt.plan_file import EngineFile, json_path
+from afformer.tensorrt.engine_info import EngineInfo, json_path
 from tests.builders.fake_backend import FakeBackend
 from tests.cpp.conftest import CPP, MODEST, PROGRAMS_ALONE, WARNINGS, build, run
 from tests.cpp.driver import Driver
@@ -188,7 +188,7 @@ def test_thread_counts_that_cannot_be_are_refused_as_in_python(start: Start, tmp
 def test_tensors_that_are_not_those_of_the_spec_are_refused(start: Start, tmp_path: Path) -> None:
     path = write_engine(tmp_path)
     beside = json_path(path)
-    beside.write_text(EngineFile.beside(path).to_json().replace("40,\n      61", "48,\n      64"))
+    beside.write_text(EngineInfo.beside(path).to_json().replace("40,\n      61", "48,\n      64"))
     with pytest.raises(BackendError) as refused:
         reraise(start(path))
     assert str(refused.value) == (

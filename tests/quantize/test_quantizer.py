@@ -9,14 +9,14 @@ from typing import Any
 import onnx
 import pytest
 
-from afformer.errors import ImageError, OutputError, QuantizeError, SpecError
+from afformer.errors import BackendError, ImageError, OutputError, QuantizeError, SpecError
 from afformer.measure.timing import Timing
 from afformer.quantize.accuracy import Validation
 from afformer.quantize.observers import Method
 from afformer.quantize.placement import Target
 from afformer.quantize.quantizer import Engines, QuantizeOptions, quantize
 from afformer.quantize.report import QuantizeReport
-from afformer.runtime.preprocess import prepare
+from afformer.runtime.preprocess import fit_picture
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 from tests.builders.small_onnx import RoundingLowering, write_pictures
@@ -37,7 +37,7 @@ def racing(ratio: float) -> Race:
 
 def engines(race: Race) -> Engines:
     return Engines(
-        prepare=lambda spec: lambda image: prepare(image, spec).tensor,
+        prepare=lambda spec: lambda image: fit_picture(image, spec).tensor,
         open_model=lambda path: Segmenter(path, threads=1),
         race=race,
     )
@@ -255,7 +255,7 @@ def test_a_model_without_a_spec_is_refused(bench: Bench) -> None:
 
 def test_a_file_that_is_no_model_is_refused(bench: Bench) -> None:
     bench.model.write_bytes(b"no model at all")
-    with pytest.raises(QuantizeError, match="is no ONNX model"):
+    with pytest.raises(BackendError, match="is no ONNX model"):
         bench.quantize()
 
 

@@ -111,7 +111,7 @@ AFFORMER_API afformer_status afformer_open_onnx(const void* model, size_t size, 
 
 /* Opens a TensorRT engine in memory: the bytes of MODEL.engine and the text of MODEL.engine.json. Both may be freed
  * afterwards. */
-AFFORMER_API afformer_status afformer_open_engine(const void* plan, size_t size, const char* json,
+AFFORMER_API afformer_status afformer_open_engine(const void* engine, size_t size, const char* json,
                                                   const afformer_options* options, afformer_segmenter** segmenter);
 
 /* Frees a segmenter; NULL is allowed. */

@@ -81,10 +81,10 @@ public:
 
     // Opens a TensorRT engine in memory: the bytes of MODEL.engine and the text of MODEL.engine.json. Both may be freed
     // afterwards.
-    [[nodiscard]] static Segmenter from_engine(const void* plan, std::size_t size, const std::string& json,
+    [[nodiscard]] static Segmenter from_engine(const void* engine, std::size_t size, const std::string& json,
                                                const Options& options = {}) {
         return Segmenter(opened(options, [&](const afformer_options* given, auto** segmenter) {
-            return afformer_open_engine(plan, size, json.c_str(), given, segmenter);
+            return afformer_open_engine(engine, size, json.c_str(), given, segmenter);
         }));
     }
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <type_traits>
 
-#include "../engine_file.hpp"
+#include "../engine_info.hpp"
 
 namespace afformer::core::cuda {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "../engine_file.hpp"
+#include "../engine_info.hpp"
 #include "../tensors.hpp"
 #include "../text.hpp"
 #include "../threads.hpp"
@@ -58,8 +58,8 @@ public:
         check_threads(options.threads);
         origin.require_there("engine");
         require_cuda(options);
-        const EngineFile file = json != nullptr ? EngineFile::from_json(*json, "the engine's JSON in memory")
-                                                : EngineFile::beside(origin.path);
+        const EngineInfo file = json != nullptr ? EngineInfo::from_json(*json, "the engine's JSON in memory")
+                                                : EngineInfo::beside(origin.path);
         spec_ = file.spec;
         const Gpu gpu = cuda::current_gpu(device_);
         const std::string version = tensorrt_version();
@@ -102,20 +102,20 @@ private:
         }
     }
 
-    void load(const Origin& origin, const EngineFile& file) {
+    void load(const Origin& origin, const EngineInfo& file) {
         const std::string content = origin.bytes == nullptr ? read_file(origin.path, ErrorCode::backend, "") : "";
-        const void* const plan = origin.bytes == nullptr ? content.data() : origin.bytes;
+        const void* const engine = origin.bytes == nullptr ? content.data() : origin.bytes;
         const std::size_t size = origin.bytes == nullptr ? content.size() : origin.size;
-        file.require_plan(plan, size, name_);
+        file.require_engine(engine, size, name_);
         journal_.clear();
         runtime_.reset(nvinfer1::createInferRuntime(journal_));
         if (runtime_ == nullptr) {
             fail("TensorRT cannot start", "; build the library with the headers of the TensorRT that it runs with");
         }
         if (file.version_compatible) {
-            runtime_->setEngineHostCodeAllowed(true);  // such a plan brings a small runtime of its own version along
+            runtime_->setEngineHostCodeAllowed(true);  // such an engine brings a small runtime of its own version along
         }
-        engine_.reset(runtime_->deserializeCudaEngine(plan, size));
+        engine_.reset(runtime_->deserializeCudaEngine(engine, size));
         if (engine_ == nullptr) {
             fail("TensorRT cannot load it", "; build it again on this machine");
         }

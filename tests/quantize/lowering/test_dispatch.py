@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 
 from afformer.errors import QuantizeError
-from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import build_graph
 from afformer.quantize import lowering
 from afformer.quantize.placement import Target
 from afformer.quantize.ranges import Ranges
