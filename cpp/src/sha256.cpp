@@ -1,13 +1,11 @@
-// SHA-256 (FIPS 180-4), for telling files apart.
-#pragma once
+#include "sha256.hpp"
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <string>
 
-namespace afformer::detail {
+namespace afformer::core {
+namespace {
 
 class Sha256 {
 public:
@@ -68,8 +66,8 @@ private:
             const std::uint32_t e = s[4], a = s[0];
             const std::uint32_t first = s[7] + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) +
                                         ((e & s[5]) ^ (~e & s[6])) + constants[i] + w[i];
-            const std::uint32_t second = (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) +
-                                         ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
+            const std::uint32_t second =
+                (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
             s = {first + second, a, s[1], s[2], s[3] + first, e, s[5], s[6]};
         }
         for (std::size_t i = 0; i < s.size(); ++i) {
@@ -86,8 +84,7 @@ private:
         0x27b70a85U, 0x2e1b2138U, 0x4d2c6dfcU, 0x53380d13U, 0x650a7354U, 0x766a0abbU, 0x81c2c92eU, 0x92722c85U,
         0xa2bfe8a1U, 0xa81a664bU, 0xc24b8b70U, 0xc76c51a3U, 0xd192e819U, 0xd6990624U, 0xf40e3585U, 0x106aa070U,
         0x19a4c116U, 0x1e376c08U, 0x2748774cU, 0x34b0bcb5U, 0x391c0cb3U, 0x4ed8aa4aU, 0x5b9cca4fU, 0x682e6ff3U,
-        0x748f82eeU, 0x78a5636fU, 0x84c87814U, 0x8cc70208U, 0x90befffaU, 0xa4506cebU, 0xbef9a3f7U, 0xc67178f2U
-    };
+        0x748f82eeU, 0x78a5636fU, 0x84c87814U, 0x8cc70208U, 0x90befffaU, 0xa4506cebU, 0xbef9a3f7U, 0xc67178f2U};
 
     // Fractions of the square roots of the first 8 primes.
     std::array<std::uint32_t, 8> state_{0x6a09e667U, 0xbb67ae85U, 0x3c6ef372U, 0xa54ff53aU,
@@ -97,11 +94,12 @@ private:
     std::uint64_t length_ = 0;
 };
 
-// Hex digest of `count` bytes.
-inline std::string sha256(const void* bytes, std::size_t count) {
+}  // namespace
+
+std::string sha256(const void* bytes, std::size_t count) {
     Sha256 hash;
     hash.add(static_cast<const unsigned char*>(bytes), count);
     return hash.digest();
 }
 
-}  // namespace afformer::detail
+}  // namespace afformer::core

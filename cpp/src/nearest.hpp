@@ -7,9 +7,9 @@
 #include <cstring>
 #include <vector>
 
-#include "image.hpp"
+#include <afformer/image.hpp>
 
-namespace afformer::detail {
+namespace afformer::core {
 
 // Keeps its table as long as the widths stay.
 class NearestResizer {
@@ -61,4 +61,4 @@ private:
     std::vector<int> columns_;
 };
 
-}  // namespace afformer::detail
+}  // namespace afformer::core

@@ -15,7 +15,7 @@
 #define AFFORMER_KEEP_LOOP
 #endif
 
-namespace afformer::detail {
+namespace afformer::core {
 
 // How many pixels the inner loops take at once; the weights are padded for it.
 inline constexpr int lanes = 8;
@@ -67,4 +67,4 @@ private:
     std::vector<float> weights_;
 };
 
-}  // namespace afformer::detail
+}  // namespace afformer::core

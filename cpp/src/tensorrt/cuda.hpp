@@ -3,16 +3,17 @@
 
 #include <cuda_runtime_api.h>
 
+#include <afformer/errors.hpp>
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <type_traits>
 
-#include "engine_file.hpp"
-#include "errors.hpp"
+#include "../engine_info.hpp"
 
-namespace afformer::cuda {
+namespace afformer::core::cuda {
 
 // `doing` completes "CUDA cannot ...". Costs nothing while all goes well.
 inline void check(cudaError_t status, const char* doing) {
@@ -82,8 +83,34 @@ Graph capture(cudaStream_t stream, Work&& work) {
     return Graph(ready);
 }
 
-// The calling thread's current one. Throws Error(backend) without a driver, or without a GPU.
-inline Gpu current_gpu() {
+// Makes a GPU the calling thread's current one for as long as this lives: what CUDA and TensorRT do belongs to the
+// current one, and each thread has its own.
+class Current {
+public:
+    explicit Current(int device) : device_(device) { check(change(), "switch to the engine's GPU"); }
+    // For destructors, which have nobody to tell.
+    Current(int device, std::nothrow_t) noexcept : device_(device) { static_cast<void>(change()); }
+    Current(const Current&) = delete;
+    Current& operator=(const Current&) = delete;
+    ~Current() {
+        if (before_ != device_) {
+            static_cast<void>(cudaSetDevice(before_));  // it was the current one a moment ago
+        }
+    }
+
+private:
+    cudaError_t change() noexcept {
+        const cudaError_t status = cudaGetDevice(&before_);
+        return status == cudaSuccess ? cudaSetDevice(device_) : status;
+    }
+
+    const int device_;
+    int before_ = device_;
+};
+
+// The calling thread's current one, whose number goes to `device`. Throws Error(backend) without a driver, or without a
+// GPU.
+inline Gpu current_gpu(int& device) {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status == cudaErrorInsufficientDriver || status == cudaErrorStubLibrary) {
@@ -99,7 +126,6 @@ inline Gpu current_gpu() {
         throw Error(ErrorCode::backend, "CUDA sees no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES");
     }
     check(status, "count the GPUs");
-    int device = 0;
     check(cudaGetDevice(&device), "tell the current GPU");
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, device), "tell what the GPU is");
@@ -107,4 +133,4 @@ inline Gpu current_gpu() {
     return Gpu{properties.name, properties.major, properties.minor};
 }
 
-}  // namespace afformer::cuda
+}  // namespace afformer::core::cuda
