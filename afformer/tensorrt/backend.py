@@ -15,13 +15,13 @@ from afformer.errors import BackendError
 from afformer.runtime.backends.base import (
     Array,
     Backend,
-    Device,
     TensorInfo,
     check_tensors,
     check_threads,
     input_tensor,
     output_tensor,
 )
+from afformer.runtime.choices import Device
 from afformer.tensorrt import cuda
 from afformer.tensorrt.packages import Journal, journal, load, version_numbers
 from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, require_plan

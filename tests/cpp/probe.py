@@ -15,7 +15,8 @@ import pytest
 
 from afformer.images import ClassMap
 from afformer.runtime.backends.base import Array, input_tensor
-from afformer.runtime.preprocess import ColorOrder, Fit, FittedPicture, Image
+from afformer.runtime.choices import Fit
+from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image
 from afformer.spec import ModelSpec
 from tests.cpp.conftest import AS_ON_WINDOWS, CPP, WARNINGS, Once
 
