@@ -17,7 +17,8 @@ import pytest
 
 from afformer.images import ClassMap
 from afformer.runtime.backends.base import Array, input_tensor
-from afformer.runtime.preprocess import ColorOrder, Fit, FittedPicture, Image
+from afformer.runtime.choices import Fit
+from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image
 from afformer.spec import ModelSpec
 
 INVALID_ARGUMENT, SPEC, OUT_OF_MEMORY = 1, 3, 5
