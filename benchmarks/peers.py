@@ -31,7 +31,7 @@ from afformer.measure.evaluation import evaluate
 from afformer.measure.timing import Contender
 from afformer.model.checkpoint import Checkpoint, load_checkpoint
 from afformer.runtime import open_backend
-from afformer.runtime.preprocess import prepare
+from afformer.runtime.preprocess import fit_picture
 from afformer.spec import ModelSpec
 from afformer.streams.sources import open_source
 
@@ -89,7 +89,7 @@ def _nncf(model: Path, spec: ModelSpec, args: argparse.Namespace) -> Path:
     import openvino as ov
 
     pictures = open_source(args.calibration).paths[: args.pictures]
-    data = nncf.Dataset(pictures, lambda path: prepare(read_image(path), spec).tensor[None])
+    data = nncf.Dataset(pictures, lambda path: fit_picture(read_image(path), spec).tensor[None])
     target = model.with_name(f"nncf_{model.stem}.xml")
     ov.save_model(nncf.quantize(ov.Core().read_model(model), data, subset_size=len(pictures)), target)
     target.with_suffix(".json").write_text(spec.to_json())

@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from afformer.images import ClassMap
 from afformer.streams.flow import segment_stream
+from afformer.streams.frames import Frame
 from afformer.streams.sinks import JsonLinesSink
 from afformer.streams.smoothing import Smoothing
-from afformer.streams.sources import Frame, open_source
-from afformer.streams.video import VideoSink
+from afformer.streams.sources import open_source
+from afformer.streams.video_sink import VideoSink
 from tests.builders.videos import RENDERER, SimulatedWorld, by_brightness, street
 
 FPS = 30

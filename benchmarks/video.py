@@ -26,7 +26,7 @@ from afformer.measure.machine import Machine
 from afformer.runtime import open_backend
 from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.opening import OpenOptions
-from afformer.streams.segment import Wanted, segment_pictures
+from afformer.streams.segment import OutputOptions, segment_pictures
 from cpp import ride
 
 
@@ -59,7 +59,7 @@ def whole(turns: Connection, model: Path, threads: int, clip: Path) -> None:
             model,
             [str(clip)],
             clip.parent / "out",
-            wanted=Wanted(video=True),
+            output_options=OutputOptions(video=True),
             open_options=OpenOptions(threads=threads),
         )
         turns.send(result.flow.seconds)

@@ -12,7 +12,7 @@ from afformer.commands.options import FilePath, backend_option, json_option, ope
 from afformer.commands.report import count, echo_error, frame_bar, print_json
 
 if TYPE_CHECKING:
-    from afformer.streams.segment import Inference
+    from afformer.streams.segment import SegmentReport
 
 COLORS = ("auto", "dataset", "colorblind")
 OUTPUTS = ("overlay", "mask", "side-by-side", "npy", "json", "video", "jsonl")
@@ -59,14 +59,14 @@ def infer(
     video, the number of a camera, /dev/video*, the URL of a stream, or - for stdin.
     """
     from afformer.runtime.drawing.colours import Colours
-    from afformer.streams.segment import Wanted, segment_pictures
+    from afformer.streams.segment import OutputOptions, segment_pictures
     from afformer.streams.sinks import Output
 
     if out is None and not options["show"] and set(outputs) != {"jsonl"}:
         raise click.UsageError("name a folder to write into with -o (or --show, or --write jsonl for lines on stdout)")
     if out is None and as_json and "jsonl" in outputs:
         raise click.UsageError("--json and --write jsonl would both write to stdout; name a folder with -o")
-    wanted = Wanted(
+    output_options = OutputOptions(
         outputs=tuple(Output[name.replace("-", "_").upper()] for name in outputs if name not in ("video", "jsonl")),
         video="video" in outputs,
         json_lines="jsonl" in outputs,
@@ -74,10 +74,17 @@ def infer(
         colours=Colours(options["colors"]),
     )
     with frame_bar() as seen:
-        result = segment_pictures(model, source, out, wanted=wanted, open_options=open_options_from(options), seen=seen)
+        result = segment_pictures(
+            model,
+            source,
+            out,
+            output_options=output_options,
+            open_options=open_options_from(options),
+            on_progress=seen,
+        )
     if as_json:
         print_json(result.to_json())
-    elif out is not None or not wanted.json_lines:  # else stdout is for the lines
+    elif out is not None or not output_options.json_lines:  # else stdout is for the lines
         _tell(result)
     _exit(result)
 
@@ -91,19 +98,19 @@ def demo(out: Path) -> None:
     from afformer import assets
     from afformer.commands.demo_model import demo_model
     from afformer.files import make_folder
-    from afformer.streams.segment import Wanted, segment_pictures
+    from afformer.streams.segment import OutputOptions, segment_pictures
     from afformer.streams.sinks import Output
 
     make_folder(out)
     model = demo_model(out, click.echo)
-    wanted = Wanted((Output.OVERLAY, Output.MASK, Output.SIDE_BY_SIDE), legend=True)
-    result = segment_pictures(model, assets.pictures(), out, wanted=wanted)
-    click.echo(f"segmented {count(len(result.pictures), 'picture')} on {result.engine}; look at")
+    output_options = OutputOptions((Output.OVERLAY, Output.MASK, Output.SIDE_BY_SIDE), legend=True)
+    result = segment_pictures(model, assets.pictures(), out, output_options=output_options)
+    click.echo(f"segmented {count(len(result.pictures), 'picture')} on {result.backend}; look at")
     for path in result.written:
         click.echo(f"  {path}")
 
 
-def _tell(result: Inference) -> None:
+def _tell(result: SegmentReport) -> None:
     for path in result.written[:_SHOWN]:
         click.echo(path)
     if len(result.written) > _SHOWN:
@@ -111,10 +118,10 @@ def _tell(result: Inference) -> None:
     flow = result.flow
     rate = f", {flow.frames / flow.seconds:.1f} a second" if flow.seconds else ""
     dropped = f", {flow.dropped} dropped" if flow.dropped else ""
-    click.echo(f"{count(flow.frames, 'picture')} on {result.engine}{rate}{dropped}")
+    click.echo(f"{count(flow.frames, 'picture')} on {result.backend}{rate}{dropped}")
 
 
-def _exit(result: Inference) -> None:
+def _exit(result: SegmentReport) -> None:
     failures = result.flow.failures
     for frame in failures:
         echo_error(str(frame.content))

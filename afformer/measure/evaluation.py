@@ -1,7 +1,7 @@
 """A segmenter against a labelled data set, or against another segmenter.
 
 A segmenter is anything that takes a picture, `(H, W, 3)` uint8 RGB, and gives its class map, `(H, W)` class ids. One
-that is a `BatchSegment` as well is given as many pictures at a time as it takes.
+that is a `BatchSegmenter` as well is given as many pictures at a time as it takes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from afformer.datasets import IGNORE, Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage, read_image, read_label
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
-from afformer.runtime.batches import BatchSegment, groups
+from afformer.runtime.batches import BatchSegmenter, groups
 
 Segment = Callable[[RGBImage], ClassMap]
 T = TypeVar("T")
@@ -225,12 +225,12 @@ def _readable(paths: Iterable[Path], failures: list[Failure]) -> Iterator[tuple[
 
 
 def _batch(segment: Segment) -> int:
-    return segment.batch if isinstance(segment, BatchSegment) else 1
+    return segment.batch if isinstance(segment, BatchSegmenter) else 1
 
 
 def _classmaps(segment: Segment, images: list[RGBImage]) -> list[ClassMap]:
     """One a picture, each an array of its own: a segmenter may write the next one into the same buffer."""
-    if isinstance(segment, BatchSegment):
+    if isinstance(segment, BatchSegmenter):
         return segment.segment_batch(images)
     return [segment(image).copy() for image in images]
 

@@ -18,7 +18,7 @@ from afformer.runtime.backends.base import Backend, Device, parse_device
 from afformer.runtime.backends.registry import has_own_size
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.segmenter import Segmenter
-from afformer.streams.sources import open_pictures
+from afformer.streams.picture_files import open_pictures
 
 
 def evaluate_model(

@@ -11,7 +11,7 @@ from afformer.errors import AfformerError
 from afformer.extras import requires_extra
 from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.opening import DEFAULT, OpenOptions
-from afformer.streams.sources import open_pictures
+from afformer.streams.picture_files import open_pictures
 
 if TYPE_CHECKING:
     from afformer.quantize.quantizer import Engines, QuantizeOptions
@@ -73,11 +73,11 @@ def quantize_model(
 def _engines(how: OpenOptions) -> Engines:
     from afformer.measure.timing import Contender, race
     from afformer.quantize.options import Engines
-    from afformer.runtime.preprocess import prepare
+    from afformer.runtime.preprocess import fit_picture
 
     device = how.device and how.device.value
     return Engines(
-        lambda spec: lambda image: prepare(image, spec, how.fit).tensor,
+        lambda spec: lambda image: fit_picture(image, spec, how.fit).tensor,
         how.open_segmenter,
         lambda models, seen: race([Contender(m, how.backend, how.threads, device) for m in models], seen=seen),
     )

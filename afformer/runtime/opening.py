@@ -1,4 +1,4 @@
-"""`OpenOptions`: how a model is opened, one value for every function and command that runs one."""
+"""`OpenOptions`: how a model is opened, for every function and command that runs one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OpenOptions:
 
     Attributes:
         backend: Name of the backend; chosen by the file's suffix if None.
-        device: Where to run; None is the CPU, except for engines that need a GPU.
+        device: Where to run; None means the CPU, or CUDA for backends that need it.
         threads: CPU threads; 0 leaves the choice to the backend.
         fit: How pictures are brought to the input size.
         input_hw: Size to run a checkpoint at, in pixels; an exported model has its own.

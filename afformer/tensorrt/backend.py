@@ -17,10 +17,10 @@ from afformer.runtime.backends.base import (
     Backend,
     Device,
     TensorInfo,
+    check_tensors,
     check_threads,
     input_tensor,
     output_tensor,
-    tensor_text,
 )
 from afformer.tensorrt import cuda
 from afformer.tensorrt.compatibility import check_compatible
@@ -111,7 +111,7 @@ class _Network:
         if self._context is None:
             raise BackendError(f"{path}: TensorRT cannot set it up ({self._errors.reason()}); free GPU memory")
         feed, answer = input_tensor(info.spec), output_tensor(info.spec)
-        _check_tensors(trt, self._engine, [feed, answer], path)
+        check_tensors(_tensors(trt, self._engine), info.spec, path, kind="engine", remedy="build it again")
         self.stream = cuda.Stream()
         opened.callback(self.stream.close)
         self.input, self._device_input = self._buffers(feed, opened)
@@ -150,16 +150,10 @@ def _deserialize(runtime: Any, info: EngineInfo, path: Path, errors: ErrorLog) -
     return engine
 
 
-def _check_tensors(trt: ModuleType, engine: Any, expected: list[TensorInfo], path: Path) -> None:
+def _tensors(trt: ModuleType, engine: Any) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Name, type and shape of the inputs, then of the outputs."""
     types = {trt.DataType.FLOAT: "float32", trt.DataType.UINT8: "uint8", trt.DataType.INT32: "int32"}
     names: list[str] = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    found = [
-        tensor_text((name, types.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name))))
-        for name in names
+    return [
+        (name, types.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name))) for name in names
     ]
-    wanted = [tensor_text((name, str(dtype), shape)) for name, shape, dtype in expected]
-    if found != wanted:
-        raise BackendError(
-            f"{path}: differs from its own spec: expected the tensors {' and '.join(wanted)}, but the engine has "
-            f"{' and '.join(found) or 'none'}; build it again"
-        )

@@ -1,4 +1,4 @@
-"""What every backend must do, whichever engine is behind it."""
+"""What every backend must do, whichever library is behind it."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_it_describes_itself_in_one_line(backend: Backend) -> None:
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pth"])
 @pytest.mark.parametrize("content", [None, b"", b"no model at all" * 50], ids=["missing", "empty", "garbage"])
-def test_a_file_that_is_no_model_is_refused_in_one_line_that_names_it(
+def test_a_file_that_is_not_a_model_is_refused_in_one_line_that_names_it(
     tmp_path: Path, suffix: str, content: bytes | None
 ) -> None:
     path = tmp_path / f"broken{suffix}"

@@ -16,7 +16,7 @@ from afformer.quantize.observers import Method
 from afformer.quantize.placement import Target
 from afformer.quantize.quantizer import Engines, QuantizeOptions, quantize
 from afformer.quantize.report import QuantizeReport
-from afformer.runtime.preprocess import prepare
+from afformer.runtime.preprocess import fit_picture
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 from tests.builders.small_onnx import RoundingLowering, write_pictures
@@ -37,7 +37,7 @@ def racing(ratio: float) -> Race:
 
 def engines(race: Race) -> Engines:
     return Engines(
-        prepare=lambda spec: lambda image: prepare(image, spec).tensor,
+        prepare=lambda spec: lambda image: fit_picture(image, spec).tensor,
         open_model=lambda path: Segmenter(path, threads=1),
         race=race,
     )

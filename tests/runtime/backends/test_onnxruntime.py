@@ -248,7 +248,7 @@ def test_a_truncated_model_is_refused_and_nothing_is_printed(tmp_path: Path, cap
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
     folder = tmp_path / "folder.onnx"
     folder.mkdir()
     with pytest.raises(BackendError, match=r"folder\.onnx: no such model file"):

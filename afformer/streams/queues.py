@@ -1,10 +1,8 @@
-"""What joins the stages of a flow: short queues between threads, and the one flag that ends them all."""
+"""What connects the stages of a flow: short queues between threads, and one request that stops all of them."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import enum
 import queue
 import signal
 import threading
@@ -15,23 +13,23 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 _POLL_S = 0.1
-"""How often a thread that waits looks whether it is to end."""
+"""How often a waiting thread checks whether it should stop."""
 
 
-class Halted(BaseException):
-    """The flow is to end. No error: it unwinds the stages, and no `except Exception` may stop it."""
+class FlowStopped(BaseException):
+    """Unwinds a stage of a flow that should stop. Not an error, and no `except Exception` may catch it."""
 
 
-class Halt:
-    """Called, says whether the flow is to end. Plain flags without locks, as a signal may come at any moment.
+class StopRequest:
+    """Whether a flow should stop. Plain flags without locks, as a signal may come at any moment.
 
     Args:
-        stop: The caller's wish to end it.
+        stop: The caller's request.
 
     Attributes:
-        interrupted: Whether a signal has come.
-        quit: Whether the user has quit in the window.
-        done: Set by the flow itself when it ends.
+        interrupted: A signal has come.
+        quit: The user has quit in the window.
+        done: The flow itself has ended.
     """
 
     def __init__(self, stop: threading.Event | None) -> None:
@@ -41,12 +39,13 @@ class Halt:
         self._stop = stop
         self._before: dict[signal.Signals, Any] = {}
 
-    def __call__(self) -> bool:  # noqa: D102 - see the class
+    def is_set(self) -> bool:
+        """Whether anyone has asked to stop."""
         return self.done or self.interrupted or self.quit or (self._stop is not None and self._stop.is_set())
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM halt, the first time. Only the main thread may say so."""
+        """Turns the first Ctrl-C or SIGTERM into a request. In other threads than the main one this does nothing."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -65,53 +64,44 @@ class Halt:
             signal.signal(*self._before.popitem())
 
 
-@dataclasses.dataclass(frozen=True)
-class _Failed:
-    error: Exception
-
-
-class _End(enum.Enum):
-    END = enum.auto()
-
-
-class Pipe(Generic[T]):
-    """A short queue between two threads, which carries the end and an error as well.
+class StageQueue(Generic[T]):
+    """A short queue of items other than None between two threads, which also carries the end and an error.
 
     Args:
-        depth: Items that it holds.
-        halt: Ends the waiting at either end.
-        idle: Called now and then while an item is waited for.
+        depth: Most items that it holds.
+        stop: Ends the waiting at both ends.
+        idle: Called regularly while an item is waited for.
     """
 
-    def __init__(self, depth: int, halt: Halt, idle: Callable[[], None] = lambda: None) -> None:
-        self._queue: queue.Queue[T | _Failed | _End] = queue.Queue(depth)
-        self._halt, self._idle = halt, idle
+    def __init__(self, depth: int, stop: StopRequest, idle: Callable[[], None] = lambda: None) -> None:
+        self._queue: queue.Queue[T | Exception | None] = queue.Queue(depth)
+        self._stop, self._idle = stop, idle
 
     def feed(self, items: Generator[T, None, None]) -> None:
         """Puts all items in, then the end or the error with which they ended."""
-        with contextlib.suppress(Halted), contextlib.closing(items):
+        with contextlib.suppress(FlowStopped), contextlib.closing(items):
             try:
                 for item in items:
                     self._put(item)
-                self._put(_End.END)
+                self._put(None)
             except Exception as error:
-                self._put(_Failed(error))
+                self._put(error)
 
     def __iter__(self) -> Iterator[T]:
-        while not isinstance(item := self._get(), _End):
-            if isinstance(item, _Failed):
-                raise item.error
+        while (item := self._get()) is not None:
+            if isinstance(item, Exception):
+                raise item
             yield item
 
-    def _put(self, item: T | _Failed | _End) -> None:
-        while not self._halt():
+    def _put(self, item: T | Exception | None) -> None:
+        while not self._stop.is_set():
             with contextlib.suppress(queue.Full):
                 return self._queue.put(item, timeout=_POLL_S)
-        raise Halted
+        raise FlowStopped
 
-    def _get(self) -> T | _Failed | _End:
-        while not self._halt():
+    def _get(self) -> T | Exception | None:
+        while not self._stop.is_set():
             with contextlib.suppress(queue.Empty):
                 return self._queue.get(timeout=_POLL_S)
             self._idle()
-        raise Halted
+        raise FlowStopped
