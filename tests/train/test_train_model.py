@@ -156,6 +156,13 @@ def test_a_checkpoint_of_other_classes_lends_all_but_its_classifier(
         train_model(data, tmp_path / "base.pth", dataset, dataclasses.replace(options, variant="base"))
 
 
+def test_a_variant_that_is_not_there_names_those_that_are(
+    data: Path, dataset: datasets.Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(AfformerError, match="`variant` must be tiny, small, base, got huge"):
+        train_model(data, tmp_path / "model.pth", dataset, dataclasses.replace(OPTIONS, variant="huge"))
+
+
 def test_time_can_be_the_budget(
     data: Path, dataset: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
