@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from afformer.runtime.segmenter import Segmenter as Segmenter
     from afformer.spec import ModelSpec as ModelSpec
     from afformer.streams.segment import segment_pictures as segment_pictures
-    from afformer.tensorrt.engine import build_engine as build_engine
+    from afformer.tensorrt.build_engine import build_engine as build_engine
 
 _HOMES = {
     "AfformerError": "afformer.errors",
     "ModelSpec": "afformer.spec",
     "Segmenter": "afformer.runtime.segmenter",
-    "build_engine": "afformer.tensorrt.engine",
+    "build_engine": "afformer.tensorrt.build_engine",
     "compare_models": "afformer.measure.comparison",
     "evaluate_model": "afformer.measure.evaluation",
     "export_checkpoint": "afformer.export.exporter",

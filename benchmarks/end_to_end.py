@@ -22,7 +22,7 @@ import torch
 
 from afformer import Segmenter, assets, datasets
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import build_graph
 from afformer.images import RGBImage, read_image
 from afformer.measure.machine import Machine
 from afformer.measure.tables import aligned
@@ -71,7 +71,7 @@ def frame_times(
 def measure(model: Path, threads: int, count: int) -> list[list[str]]:
     """A row of text for each size of frame."""
     picture = read_image(next(path for path in assets.pictures() if "1280x720" in path.name))
-    frames = [np.ascontiguousarray(cv2.resize(picture, (width, height))) for height, width in FRAMES_HW]
+    frames = [np.ascontiguousarray(cv2.resize(picture, (width, height)), np.uint8) for height, width in FRAMES_HW]
     maps = [np.empty(frame.shape[:2], np.uint8) for frame in frames]
     times: list[list[tuple[float, ...]]] = [[] for _ in frames]
     with open_backend(model, threads=threads) as backend:
@@ -105,7 +105,7 @@ def main() -> None:
         rows = measure(model, args.threads, args.frames)
     print(Machine.here().to_text())
     print(f"\n{args.threads} threads, {args.frames} frames of each size in turns, medians in ms; share: of inference")
-    print("\n".join(aligned([["frame", *PARTS, "share", "classes seen"], *rows])))
+    print("\n".join(aligned([["frame", *PARTS, "share", "classes seen"], *rows], left=("frame",))))
 
 
 if __name__ == "__main__":

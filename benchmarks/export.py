@@ -17,8 +17,7 @@ import onnx
 import torch
 
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
-from afformer.export.onnx_graph import OPSET
+from afformer.export.onnx_graph import OPSET, build_graph
 from afformer.measure.timing import Case, time_models
 from afformer.model.network import VARIANTS, AFFormer
 from afformer.runtime.opening import OpenOptions
@@ -28,8 +27,16 @@ from afformer.spec import METADATA_KEY, ModelSpec
 def plain_export(network: AFFormer, spec: ModelSpec, path: Path) -> Path:
     """Writes what `torch.onnx.export` makes of the reference network, with our spec so that our backends open it."""
     example = torch.zeros(1, 3, *spec.input_hw)
-    names = {"input_names": ["image"], "output_names": ["logits"]}
-    torch.onnx.export(network, (example,), path, opset_version=OPSET, external_data=False, verbose=False, **names)
+    torch.onnx.export(
+        network,
+        (example,),
+        path,
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+        input_names=["image"],
+        output_names=["logits"],
+    )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.save(model, path)

@@ -23,7 +23,7 @@ from export import plain_export
 
 from afformer import assets
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import build_graph
 from afformer.images import read_image
 from afformer.measure.benchmark import Labelled, benchmark_models
 from afformer.measure.benchmark_report import Benchmark

@@ -13,6 +13,7 @@ import multiprocessing as mp
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def whole(turns: Connection, model: Path, threads: int, clip: Path) -> None:
         turns.send(result.flow.seconds)
 
 
-def start(task: object, *args: object) -> Connection:
+def start(task: Callable[..., None], *args: object) -> Connection:
     here, there = mp.Pipe()
     mp.get_context("spawn").Process(target=task, args=(there, *args), daemon=True).start()
     return here
@@ -72,7 +73,7 @@ def start(task: object, *args: object) -> Connection:
 
 def ask(worker: Connection) -> float:
     worker.send(True)
-    return worker.recv()
+    return float(worker.recv())
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from afformer.commands.report import count
 def demo(out: Path) -> None:
     """Segment the bundled street pictures with the bundled model, exported here where PyTorch is installed."""
     from afformer import assets
-    from afformer.export.exporter import demo_model
+    from afformer.commands.demo_model import demo_model
     from afformer.files import make_folder
     from afformer.streams.choices import Output
     from afformer.streams.segment import OutputOptions, segment_pictures

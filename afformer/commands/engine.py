@@ -12,7 +12,7 @@ from afformer.commands.report import print_json, print_text, progress_bar
 from afformer.spec import Precision
 
 if TYPE_CHECKING:
-    from afformer.tensorrt.builder import EngineReport
+    from afformer.tensorrt.build_engine import EngineReport
 
 
 @click.command()
@@ -49,12 +49,9 @@ def engine(
 
     The precision is the model's. A float32 model is converted for fp16, and calibrated on --images for int8.
     """
-    from afformer.extras import requires_extra
-    from afformer.tensorrt.engine import Calibration, build_engine
-
-    with requires_extra("tensorrt"):
-        from afformer.tensorrt.builder import EngineOptions
-    from afformer.tensorrt.plan_file import Library
+    from afformer.tensorrt.build_engine import build_engine
+    from afformer.tensorrt.options import Calibration, EngineOptions
+    from afformer.tensorrt.packages import Library
 
     if calibration is None and (max_drop is not None or allow_drop):
         raise click.UsageError("--max-drop and --allow-drop are for INT8 that is made here; name --images as well.")
@@ -78,12 +75,12 @@ def engine(
         print_json(built.to_json())
         return
     if built.quantized:
-        print_text(built.quantized.bargain.accuracy())
+        print_text(built.quantized.verdict.accuracy())
     _print_report(built.engine)
 
 
 def _print_report(report: EngineReport) -> None:
-    file, numbers = report.file, report.numbers
+    file, numbers = report.info, report.counts
     precision = file.spec.precision.value
     click.echo(f"{numbers.layers} layers; {numbers.asked} of {numbers.convolutions} convolutions in {precision}")
     if report.inspected is None:

@@ -49,11 +49,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
-    from afformer.export.exporter import export_checkpoint
-    from afformer.extras import requires_extra
-
-    with requires_extra("export"):
-        from afformer.export.onnx import ExportOptions
+    from afformer.export.exporter import ExportOptions, export_checkpoint
 
     options = ExportOptions(input_hw, batch, input, output, precision, dataset)
     report = export_checkpoint(checkpoint, out, options, verify_images)

@@ -61,12 +61,9 @@ def quantize(
     as_json: bool,
 ) -> None:
     """Quantize MODEL to INT8, and measure what that costs in accuracy and gains in speed over float."""
-    from afformer.extras import requires_extra
+    from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.quantize_model import quantize_model
-
-    with requires_extra("quantize"):
-        from afformer.quantize.options import QuantizeOptions
-        from afformer.quantize.search import BUDGET
+    from afformer.quantize.search import BUDGET
 
     options = QuantizeOptions(
         target=target,

@@ -24,10 +24,9 @@ class Method(enum.Enum):
     MINMAX = "minmax"
     AVERAGE = "average"
     PERCENTILE = "percentile"
-    ENTROPY = "entropy"
     MSE = "mse"
 
     @property
     def needs_values(self) -> bool:
         """Whether every value must be counted, not just each picture's smallest and largest."""
-        return self not in (Method.MINMAX, Method.AVERAGE)
+        return self in (Method.PERCENTILE, Method.MSE)

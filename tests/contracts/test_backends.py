@@ -13,7 +13,7 @@ from afformer.errors import AfformerError, BackendError
 from afformer.runtime.backends.base import Array, Backend, input_tensor, output_tensor
 from afformer.runtime.backends.registry import open_backend
 from afformer.spec import InputKind, ModelSpec
-from afformer.tensorrt.engine import build_engine
+from afformer.tensorrt.build_engine import build_engine
 from tests.builders.fake_backend import FakeBackend
 from tests.builders.tiny_onnx import variants, write_tiny_onnx
 from tests.nvidia.pretend import machine_with_gpu

@@ -1,4 +1,4 @@
-"""TensorRT 10, which ONNX Runtime's TensorRT provider loads: found in pip's packages or the system."""
+"""The TensorRT 10 libraries that ONNX Runtime's TensorRT provider needs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _LIBRARIES = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so
 
 
 def load_tensorrt_10() -> None:
-    """Loads the libraries into the process: those of pip's packages, else the system's.
+    """Loads the libraries into this process: those of pip's packages, or else the system's.
 
-    The provider does not look into pip's packages, but uses what the process has loaded already.
+    The provider does not search pip's packages, but uses libraries that are already loaded.
 
     Raises:
-        OSError: They are not there.
+        OSError: They are not installed.
     """
     found = importlib.util.find_spec("tensorrt_libs")
     folders = [Path(folder) for folder in (found.submodule_search_locations if found else None) or ()]
