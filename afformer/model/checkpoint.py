@@ -13,7 +13,7 @@ from afformer import datasets
 from afformer.errors import CheckpointError
 from afformer.files import replacing, sha256
 from afformer.model.accounting import account_for
-from afformer.model.files import read_checkpoint_file
+from afformer.model.files import open_checkpoint_file
 from afformer.model.labels import labels_in
 from afformer.model.network import AFFormer, AFFormerConfig
 from afformer.spec import RGB, ModelSpec
@@ -87,9 +87,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: The file cannot be read, is no AFFormer, lacks its head, or has keys that do not fit; the
             message lists them.
     """
-    content, metadata = read_checkpoint_file(path)
-    found = account_for(content, path)
-    classes, palette = labels_in(content, metadata, found.num_classes, path)
+    with open_checkpoint_file(path) as (content, metadata):
+        found = account_for(content, path)
+        classes, palette = labels_in(content, metadata, found.num_classes, path)
     return Checkpoint(found.config, found.num_classes, found.state, classes, palette, sha256(path))
 
 

@@ -35,7 +35,7 @@ def labels_in(content: Any, metadata: dict[str, str], count: int, path: Path) ->
 def _own(metadata: dict[str, str], path: Path) -> dict[str, Any] | None:
     try:
         return {key: json.loads(metadata[key]) for key in ("classes", "palette") if key in metadata} or None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: nested without end
         raise CheckpointError(
             f"{path}: its metadata 'classes' or 'palette' is no JSON ({error}); save it again"
         ) from error
