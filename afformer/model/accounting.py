@@ -150,7 +150,7 @@ def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_cl
     for name in counters & copies.keys():
         del copies[name]
     unfit = [f"{name} {t.problem}" for name in sorted(copies) for t in copies[name].values() if t.problem]
-    _report(path, config, (unfit, "tensor that is no weight", "tensors that are no weights"))
+    _report(path, config, (unfit, "tensor that cannot be weights", "tensors that cannot be weights"))
 
 
 def _read(copies: Copies, config: AFFormerConfig, path: Path) -> dict[str, Tensor]:

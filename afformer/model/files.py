@@ -65,7 +65,11 @@ def _content(source: Source) -> Content:
     form = form_of(source)
     if form is None:
         what = other_kind(source)
-        raise RefusalError(f"{what}, not a checkpoint; {_EXPECTED}") if what else DamageError("its beginning is none")
+        raise (
+            RefusalError(f"{what}, not a checkpoint; {_EXPECTED}")
+            if what
+            else DamageError("its first bytes are those of no form that is known")
+        )
     if form is Form.SAFETENSORS:
         return Content(*read_safetensors(source))
     budget = Budget(source.size)

@@ -50,10 +50,10 @@ def _mapping(arguments: Arguments, budget: Budget) -> dict[Any, Any]:
     found = arguments[0] if arguments else ()
     pairs = found.items() if isinstance(found, dict) else found
     if not isinstance(found, (dict, list, tuple)):
-        raise DamageError(f"a dictionary of a {type(found).__name__}")
+        raise DamageError(f"a dictionary made of a {type(found).__name__}")
     budget.copy(100 * len(pairs))
     if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
-        raise DamageError("a dictionary of something else than pairs")
+        raise DamageError("a dictionary whose items are not pairs")
     return {key if isinstance(key, OtherKey) else key_of(key): value for key, value in pairs}
 
 
@@ -73,14 +73,14 @@ def _encoded(arguments: Arguments, budget: Budget) -> Any:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
-        raise DamageError("bytes that are none") from error
+        raise DamageError("text that stands for bytes has characters that are not bytes") from error
 
 
 def _sequence(arguments: Arguments) -> Any:
     """`Size(sizes)`, `set(elements)`: the elements as they are."""
     found = arguments[0] if arguments else []
     if not isinstance(found, (list, tuple)):
-        raise DamageError(f"a sequence of a {type(found).__name__}")
+        raise DamageError(f"a sequence made of a {type(found).__name__}")
     return found
 
 
@@ -95,10 +95,11 @@ def _typed_tensor(arguments: Arguments) -> StoredTensor:
     """Version 3: its seventh argument is the type of the numbers, its storage knows only bytes."""
     if len(arguments) < 7:
         raise DamageError("a tensor without storage, offset, sizes, strides or type")
-    element = _element(arguments[6])
+    storage, offset, shape, stride, _, _, dtype = arguments[:7]
+    element = _element(dtype)
     if element is None:
         return UnreadTensor("holds numbers of a type that this version does not know")
-    return _with_metadata(tensor_of(*arguments[:4], element), arguments[7:8])
+    return _with_metadata(tensor_of(storage, offset, shape, stride, element), arguments[7:8])
 
 
 def _with_metadata(tensor: StoredTensor, metadata: Arguments) -> StoredTensor:
@@ -125,7 +126,7 @@ def _parameter(arguments: Arguments) -> Any:
 def _from_array(arguments: Arguments) -> StoredTensor:
     """`_rebuild_device_tensor_from_numpy(array, dtype, device, requires_grad)`; weights are made float32 anyway."""
     if not arguments or not isinstance(arguments[0], NumpyArray) or arguments[0].array is None:
-        raise DamageError("a tensor of an array that is none")
+        raise DamageError("a tensor of something that is not an array of numbers")
     array = arguments[0].array
     element = ELEMENTS.get(array.dtype.name)
     if element is None:

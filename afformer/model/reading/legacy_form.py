@@ -17,6 +17,7 @@ from afformer.model.reading.storages import Storages, storage_id
 MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _STEPS_PER_STORAGE = 20
+_LIKELY_CONTENT = 512 << 10
 
 
 class LegacyForm:
@@ -29,7 +30,7 @@ class LegacyForm:
         """`('storage', type, key, device, elements, view)` -> the storage, or a view of it; `('module', class, ...)`.
 
         Raises:
-            DamageError: It is none of these, or contradicts what was said of the storage before.
+            DamageError: It is something else, or contradicts what was said of the storage before.
         """
         if isinstance(pid, tuple) and len(pid) > 1 and pid[0] == "module":
             return pid[1]  # the class; behind it stands its source code
@@ -38,7 +39,7 @@ class LegacyForm:
         if view is None:
             return root
         if not isinstance(view, tuple) or len(view) != 3 or not all(isinstance(number, int) for number in view[1:]):
-            raise DamageError("a view of a storage that is none")
+            raise DamageError("an invalid view of a storage")
         return root.part(view[1], view[2])
 
     def place(self, source: Source, at: int, keys: Any, budget: Budget) -> None:
@@ -75,9 +76,9 @@ def read_legacy(source: Source, budget: Budget) -> Any:
     protocol, at = read(at)
     machine, at = read(at)
     if type(protocol) is not int or protocol != _PROTOCOL or not isinstance(machine, dict):
-        raise DamageError("a version of the old format that is not known")
+        raise DamageError("an unknown version of the old format")
     form = LegacyForm()
-    content, at = read(at, persistent_load=form.storage)
+    content, at = read(at, persistent_load=form.storage, window=_LIKELY_CONTENT)
     keys, at = read(at)
     form.place(source, at, keys, budget)
     return content

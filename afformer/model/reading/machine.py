@@ -39,9 +39,17 @@ def no_persistent_ids(_pid: Any) -> Any:
 
 
 def read_pickle(
-    source: Source, at: int, end: int, budget: Budget, persistent_load: PersistentLoad = no_persistent_ids
+    source: Source,
+    at: int,
+    end: int,
+    budget: Budget,
+    persistent_load: PersistentLoad = no_persistent_ids,
+    *,
+    window: int = _FIRST_WINDOW,
 ) -> tuple[Any, int]:
     """Reads the pickle that starts at `at` in a file and ends before `end`; where it ends, only its opcodes say.
+
+    `window` bytes are read at first, and more if they turn out not to be enough.
 
     Returns:
         The object, and the position behind the pickle.
@@ -49,7 +57,6 @@ def read_pickle(
     Raises:
         CheckpointError: It is damaged, or takes more than the budget.
     """
-    window = _FIRST_WINDOW
     while True:
         data = source.read(at, min(window, end - at))
         machine = Machine(data, budget, persistent_load)
@@ -58,7 +65,7 @@ def read_pickle(
         except EndOfPickleError:
             if len(data) == end - at:
                 raise
-        window *= 8  # and from its start again: the windows together are 1.2 times the last
+        window *= 8  # and from its start again: all windows together are 1.2 times the last
 
 
 class Machine(Operands):
@@ -85,8 +92,8 @@ class Machine(Operands):
             if self._at >= len(self._data):
                 raise EndOfPickleError("its pickle ends too early") from error
             raise DamageError(f"its pickle takes what is not there, at byte {self._at:,}") from error
-        except ValueError as error:  # digits that are none, text that cannot be decoded
-            raise DamageError(f"its pickle has a value that is none, at byte {self._at:,}") from error
+        except ValueError as error:  # not digits, or not text
+            raise DamageError(f"its pickle has an invalid value at byte {self._at:,}") from error
 
     def _run(self) -> Any:
         operations = [operation and operation.__get__(self) for operation in _OPERATIONS]
@@ -124,6 +131,17 @@ class Machine(Operands):
         self._push(self._stack[-1])
 
     # The memo. A pickler numbers what it remembers from 0 on, so an index beyond the pickle's length is not its work.
+
+    def _put_next(self) -> None:
+        self._memo.append(self._stack[-1])
+
+    def _put_short(self) -> None:
+        index = self._data[self._at]
+        self._at += 1
+        if index == len(self._memo):
+            self._memo.append(self._stack[-1])
+        else:
+            self._put(index)
 
     def _put(self, index: int) -> None:
         memo = self._memo
@@ -184,7 +202,7 @@ class Machine(Operands):
     def _stack_global(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()
         if type(name) is not str or type(module) is not str:
-            raise DamageError("its pickle names a class that is no text")
+            raise DamageError("its pickle names a class by something that is not text")
         self._budget.copy(len(module) + len(name))
         self._push(Global(f"{module}.{name}"))
 
@@ -234,9 +252,9 @@ _BY_CODE: dict[bytes, _Operation] = {
     b"1": Machine._to_mark,
     b"2": Machine._duplicate,
     b"p": lambda m: m._put(m._decimal()),
-    b"q": lambda m: m._put(m._byte()),
+    b"q": Machine._put_short,
     b"r": lambda m: m._put(m._unsigned(4)),
-    b"\x94": lambda m: m._put(len(m._memo)),
+    b"\x94": Machine._put_next,
     b"g": lambda m: m._get(m._decimal()),
     b"h": lambda m: m._get(m._byte()),
     b"j": lambda m: m._get(m._unsigned(4)),

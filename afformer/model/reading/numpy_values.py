@@ -27,7 +27,7 @@ class NumpyType:
             try:
                 self.dtype = np.dtype(code)
             except TypeError as error:
-                raise DamageError(f"a NumPy type {code!r}, which there is not") from error
+                raise DamageError(f"the unknown NumPy type {code!r}") from error
 
     def set_state(self, state: Any) -> None:
         """Takes the byte order, the second of what NumPy stores."""
@@ -95,15 +95,15 @@ def _array(raw: Any, kind: Any, shape: Any, order: str) -> NDArray[Any] | None:
     if kind.dtype is None or isinstance(raw, str):  # a str: Python 2's bytes that happened to be text
         return None
     if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS or not isinstance(raw, bytes):
-        raise DamageError("a NumPy array without shape or bytes")
+        raise DamageError("a NumPy array without a shape or bytes")
     if not all(isinstance(size, int) and 0 <= size < 2**63 for size in shape):
-        raise DamageError("a NumPy array with a shape that is none")
+        raise DamageError("a NumPy array with an invalid shape")
     if math.prod(shape) * kind.dtype.itemsize != len(raw):
         raise DamageError(f"a NumPy array of {math.prod(shape):,} numbers in {len(raw):,} bytes")
     try:
         return np.frombuffer(raw, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
     except ValueError as error:  # more dimensions than this NumPy knows
-        raise DamageError("a NumPy array with a shape that is none") from error
+        raise DamageError("a NumPy array with an invalid shape") from error
 
 
 def _exactly(count: int, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

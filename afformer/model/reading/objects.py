@@ -1,4 +1,4 @@
-"""What stands in the content of a pickle for what is no plain data."""
+"""What stands in the content of a pickle for what is not plain data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Placeholder:
 
 
 class OtherKey:
-    """A dictionary key that is no text.
+    """A dictionary key that is not text.
 
     Keys are compared as objects: a number or a tuple from a file is never hashed, because a file can choose numbers
     that collide and tuples that take for ever.

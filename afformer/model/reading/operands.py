@@ -47,7 +47,11 @@ class Operands:
         return found
 
     def _unsigned(self, width: int) -> int:
-        return int.from_bytes(self._take(width), "little")
+        at = self._at
+        self._at = end = at + width
+        if end > len(self._data):
+            raise EndOfPickleError("a number is cut")
+        return int.from_bytes(self._data[at:end], "little")
 
     def _signed(self, width: int) -> int:
         return int.from_bytes(self._take(width), "little", signed=True)
@@ -59,7 +63,11 @@ class Operands:
         return self._signed(count)
 
     def _double(self) -> float:
-        found: float = _DOUBLE.unpack(self._take(8))[0]
+        at = self._at
+        self._at = end = at + 8
+        if end > len(self._data):
+            raise EndOfPickleError("a number is cut")
+        found: float = _DOUBLE.unpack_from(self._data, at)[0]
         return found
 
     def _text(self, width: int) -> str:

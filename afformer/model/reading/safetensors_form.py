@@ -15,6 +15,7 @@ _LARGEST_HEADER = 8 << 20
 """Some 60,000 tensors. JSON takes up to 30 times its size while it is read."""
 
 _MOST_DIMENSIONS = 64
+_MOST_BYTES = 2**63
 _ELEMENTS = {
     "BOOL": ELEMENTS["bool"],
     "U8": ELEMENTS["uint8"],
@@ -51,7 +52,7 @@ def read_safetensors(source: Source) -> tuple[dict[str, StoredTensor], dict[str,
     metadata = header.pop("__metadata__", None)
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise DamageError("the metadata of the safetensors header are no texts")
+        raise DamageError("the metadata of the safetensors header are not texts")
     _check_gaps(header, source.size - begin)
     return {name: _tensor(source, begin, entry) for name, entry in header.items()}, metadata
 
@@ -61,9 +62,9 @@ def _header(raw: bytes) -> dict[str, Any]:
         found = json.loads(raw, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:  # RecursionError: nested without end
         reason = printable(str(error)) or type(error).__name__
-        raise DamageError(f"the safetensors header is no JSON ({reason})") from error
+        raise DamageError(f"the safetensors header is not JSON ({reason})") from error
     if not isinstance(found, dict):
-        raise DamageError("the safetensors header is no JSON object")
+        raise DamageError("the safetensors header is not a JSON object")
     return found
 
 
@@ -95,7 +96,7 @@ def _range(name: str, entry: Any) -> tuple[int, int]:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise DamageError(f"the safetensors header does not describe {printable(name)}")
     found = entry["data_offsets"]
-    if not isinstance(found, list) or len(found) != 2 or not all(map(_is_size, found)) or found[0] > found[1]:
+    if not isinstance(found, list) or len(found) != 2 or not _are_sizes(found) or found[0] > found[1]:
         raise DamageError(f"the safetensors header has no place for {printable(name)}")
     return found[0], found[1]
 
@@ -103,8 +104,8 @@ def _range(name: str, entry: Any) -> tuple[int, int]:
 def _tensor(source: Source, begin: int, entry: dict[str, Any]) -> StoredTensor:
     """A tensor whose place has been checked."""
     (first, last), shape = entry["data_offsets"], entry["shape"]
-    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not all(map(_is_size, shape)):
-        raise DamageError("the safetensors header has a shape that is none")
+    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not _are_sizes(shape):
+        raise DamageError("the safetensors header has an invalid shape")
     element = _ELEMENTS.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if element is None:
         return UnreadTensor(f"holds {printable(str(entry['dtype']))} numbers", tuple(shape))
@@ -115,5 +116,5 @@ def _tensor(source: Source, begin: int, entry: dict[str, Any]) -> StoredTensor:
     return tensor_of(storage, 0, shape, strides)
 
 
-def _is_size(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**63
+def _are_sizes(values: list[Any]) -> bool:
+    return all(type(value) is int and 0 <= value < _MOST_BYTES for value in values)

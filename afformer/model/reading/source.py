@@ -50,7 +50,7 @@ class Source:
             found = torch.empty(self._checked(at, count), dtype=torch.uint8)
         except RuntimeError as error:  # what torch raises when the system gives no memory
             raise RefusalError(f"{count:,} bytes of memory are needed for one tensor; free some") from error
-        self._fill(at, memoryview(found.numpy()))
+        self._fill(at, memoryview(found.numpy()))  # type: ignore[arg-type]  # an array is a buffer, say its types or not
         return found
 
     def _checked(self, at: int, count: int) -> int:
@@ -61,11 +61,12 @@ class Source:
     def _fill(self, at: int, rest: memoryview) -> None:
         try:
             self._file.seek(at)
-            while rest:
-                count = self._file.readinto(rest)  # stops early at 2 GB
+            count = self._file.readinto(rest)
+            while count != len(rest):  # a read stops early at 2 GB
                 if not count:
                     raise DamageError("it became shorter while it was read")
                 rest = rest[count:]
+                count = self._file.readinto(rest)
         except OSError as error:
             raise DamageError(f"byte {at:,} cannot be read: {error.strerror}") from error
 

@@ -120,18 +120,18 @@ def read_tar(source: Source, budget: Budget) -> Any:
 
 def _parts(found: Any, count: int) -> tuple[Any, ...]:
     if not isinstance(found, (tuple, list)) or len(found) != count:
-        raise DamageError("a storage or tensor is described by something else")
+        raise DamageError("an invalid description of a storage or tensor")
     return tuple(found)
 
 
 def _counted(found: Any) -> int:
     if not isinstance(found, int) or not 0 <= found < 2**62:
-        raise DamageError("a number of storages or tensors that is none")
+        raise DamageError("an invalid number of storages or tensors")
     return found
 
 
 def _key(found: Any) -> str:
     """Keys were addresses; as text, because numbers from a file can be made to collide."""
     if not isinstance(found, (int, str)) or len(str(found)) > 40:
-        raise DamageError("a storage or tensor has a key that is none")
+        raise DamageError("a storage or tensor has an invalid key")
     return str(found)

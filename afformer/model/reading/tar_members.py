@@ -58,7 +58,7 @@ def _header(header: bytes) -> tuple[str, bytes, int]:
     if sum(header) - sum(header[148:156]) + 8 * ord(" ") != _octal(header[148:156]):
         raise DamageError("a header of the archive is damaged")
     prefix = header[345:500].rstrip(b"\0")
-    name = header[:100].partition(b"\0")[0]
+    name = header[:100].partition(b"\0")[0].rstrip(b"/")
     return (
         (prefix + b"/" + name if prefix else name).decode("utf-8", "replace"),
         header[156:157],

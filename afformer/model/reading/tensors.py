@@ -150,7 +150,8 @@ class StoredTensor:
             raise RefusalError(f"a tensor {self.problem}; save the weights as plain floating-point tensors")
         assert self._element.dtype is not None  # else it had a problem
         found, size = self._storage.bytes(), self._element.itemsize
-        found = found[: found.numel() // size * size]
+        if self._storage.nbytes % size:
+            found = found[: self._storage.nbytes // size * size]
         if self._storage.swapped:
             found = found.view(-1, size).flip(1).reshape(-1)
         return found.view(self._element.dtype).as_strided(self.shape, self._stride, self._offset).float()
@@ -179,13 +180,13 @@ def tensor_of(storage: Any, offset: Any, shape: Any, stride: Any, element: Any =
     """A tensor inside its storage; `offset` and `stride` count elements.
 
     Raises:
-        DamageError: It reaches outside the storage, or its description is none.
+        DamageError: It reaches outside the storage, or its description is invalid.
     """
     if not isinstance(storage, Storage):
         raise DamageError("a tensor without a storage")
     element = element or storage.element
     shape, stride = _sizes(shape, "sizes"), _sizes(stride, "strides")
-    if len(shape) != len(stride) or not _is_size(offset):
+    if len(shape) != len(stride) or not isinstance(offset, int) or not 0 <= offset < _MOST_BYTES:
         raise DamageError("a tensor whose sizes, strides and offset do not fit each other")
     if math.prod(shape) * element.itemsize >= _MOST_BYTES:
         raise DamageError("a tensor of more elements than can be counted")
@@ -197,10 +198,10 @@ def tensor_of(storage: Any, offset: Any, shape: Any, stride: Any, element: Any =
 
 
 def _sizes(found: Any, what: str) -> tuple[int, ...]:
-    if not isinstance(found, (tuple, list)) or len(found) > _MOST_DIMENSIONS or not all(map(_is_size, found)):
-        raise DamageError(f"the {what} of a tensor are not at most {_MOST_DIMENSIONS} numbers from 0 on")
-    return tuple(found)
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value < _MOST_BYTES
+    if isinstance(found, (tuple, list)) and len(found) <= _MOST_DIMENSIONS:
+        for value in found:
+            if not isinstance(value, int) or not 0 <= value < _MOST_BYTES:
+                break
+        else:
+            return tuple(found)
+    raise DamageError(f"the {what} of a tensor are not at most {_MOST_DIMENSIONS} numbers from 0 on")

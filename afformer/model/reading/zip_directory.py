@@ -6,10 +6,10 @@ is refused: two readers could see two archives in it, or it grows while it is re
 
 from __future__ import annotations
 
-import dataclasses
 import struct
+from typing import NamedTuple
 
-from afformer.model.reading.faults import Budget, DamageError, RefusalError, printable
+from afformer.model.reading.faults import Budget, DamageError, printable
 from afformer.model.reading.source import Source
 
 _END = struct.Struct("<4s4H2IH")
@@ -23,8 +23,7 @@ _ENCRYPTED = 1
 _STEPS_PER_ENTRY = 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A file in an archive.
 
     Attributes:
@@ -32,12 +31,14 @@ class Member:
         start: Where its local header begins.
         size: Bytes.
         limit: Where the next member's header or the directory begins.
+        stored: Whether its bytes are there as they are, neither compressed nor encrypted.
     """
 
     name: str
     start: int
     size: int
     limit: int
+    stored: bool
 
     def at(self, source: Source) -> int:
         """Where its bytes begin.
@@ -46,7 +47,7 @@ class Member:
             DamageError: They are not where the directory says.
         """
         signature, *_, name_size, extra_size = _LOCAL.unpack(source.read(self.start, _LOCAL.size))
-        begin = self.start + _LOCAL.size + name_size + extra_size
+        begin: int = self.start + _LOCAL.size + name_size + extra_size
         if signature != b"PK\3\4" or begin + self.size > self.limit:
             raise DamageError(f"{printable(self.name)} is not where the archive's directory says")
         return begin
@@ -57,18 +58,18 @@ def read_directory(source: Source, budget: Budget) -> dict[str, Member]:
 
     Raises:
         DamageError: The directory is missing, cut, contradictory, or not at the end of the file.
-        RefusalError: A member is compressed or encrypted.
+        RefusalError: It has too many entries for the size of the file.
     """
     start, size, count = _find(source)
     budget.step(_STEPS_PER_ENTRY * count)
     entries = _entries(source.read(start, size), count)
-    starts = [begin for _, begin, _ in entries]
+    starts = [entry.start for entry in entries]
     if not starts or min(starts) != 0:
         raise DamageError("something stands before the archive's first file")
     following = dict(zip(sorted(starts), [*sorted(starts)[1:], start], strict=True))
     if len(following) != count or max(starts) >= start:
         raise DamageError("two files of the archive lie in the same place")
-    found = {name: Member(name, begin, length, following[begin]) for name, begin, length in entries}
+    found = {entry.name: entry._replace(limit=following[entry.start]) for entry in entries}
     if len(found) != count:
         raise DamageError("two files of the archive have the same name")
     return found
@@ -109,8 +110,8 @@ def _find_64(source: Source, locator: int) -> tuple[int, tuple[int, int, int]]:
     return end, (count, size, start)
 
 
-def _entries(directory: bytes, count: int) -> list[tuple[str, int, int]]:
-    """Name, begin of the local header, and bytes of each entry."""
+def _entries(directory: bytes, count: int) -> list[Member]:
+    """The members as the directory describes them, without their limits."""
     entries, at = [], 0
     for _ in range(count):
         if at + _ENTRY.size > len(directory):
@@ -125,9 +126,7 @@ def _entries(directory: bytes, count: int) -> list[tuple[str, int, int]]:
         name = directory[names : names + name_size].decode("utf-8", "backslashreplace")
         extra = directory[names + name_size : names + name_size + extra_size]
         size, packed, start = _sizes_64(extra, size, packed, start)
-        if method or size != packed or flags & _ENCRYPTED:
-            raise RefusalError("a compressed archive, which torch.save never writes; refused, get the original file")
-        entries.append((name, start, size))
+        entries.append(Member(name, start, size, 0, not method and size == packed and not flags & _ENCRYPTED))
     if at != len(directory):
         raise DamageError("the archive's directory has more entries than it says")
     return entries

@@ -59,6 +59,8 @@ class ZipForm:
         found = [name for name in self._members if name.endswith(_PICKLE) and name.count("/") == 1]
         if len(found) != 1:
             raise RefusalError(f"{self._what_else()}; expected a state dict from torch.save")
+        if not all(member.stored for member in self._members.values()):
+            raise RefusalError("a compressed archive, which torch.save never writes; refused, get the original file")
         return self._members[found[0]]
 
     def _what_else(self) -> str:
@@ -72,7 +74,7 @@ class ZipForm:
             return "little"
         order = self._source.read(member.at(self._source), min(member.size, 8)).decode("ascii", "replace")
         if order not in ("little", "big"):
-            raise DamageError("the archive has no byte order that is known")
+            raise DamageError("the archive's byte order is unknown")
         return order
 
 
