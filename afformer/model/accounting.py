@@ -22,6 +22,7 @@ from afformer.model.reading.tensors import StoredTensor
 _STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
 _WRAPPED = re.compile(r"(?:module\.|_orig_mod\.|model\.)*")
 _LISTED = 10
+_MOST_TENSORS = 20_000
 
 Copies = dict[str, dict[str, StoredTensor]]
 """Our name -> the file's names -> tensors. The official files repeat what the layers of a stage share."""
@@ -86,6 +87,8 @@ def _unwrapped(state: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
 
 def _by_our_name(state: dict[str, StoredTensor], path: Path) -> tuple[Copies, list[str]]:
     """What the network reads, and what nobody knows. Step counters and the unused block are known and left out."""
+    if len(state) > _MOST_TENSORS:
+        raise CheckpointError(f"{path}: not an AFFormer checkpoint; it has {len(state):,} tensors, expected about 500")
     if any(name.startswith("mhca_stages.") for name in state):  # the backbone as published for ImageNet
         state = {f"backbone.{name}": tensor for name, tensor in state.items()}
     official = any(name.startswith("backbone.mhca_stages.") for name in state)

@@ -59,6 +59,8 @@ def open_checkpoint_file(path: Path) -> Iterator[Content]:
         ) from error
     except RefusalError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: there is not enough memory for what it describes; free some") from error
 
 
 def _content(source: Source) -> Content:
@@ -73,10 +75,7 @@ def _content(source: Source) -> Content:
     if form is Form.SAFETENSORS:
         return Content(*read_safetensors(source))
     budget = Budget(source.size)
-    try:
-        return Content(_without_modules(_PICKLED[form](source, budget), budget), {})
-    except MemoryError as error:
-        raise RefusalError("there is not enough memory for what it describes; free some") from error
+    return Content(_without_modules(_PICKLED[form](source, budget), budget), {})
 
 
 def _without_modules(found: Any, budget: Budget) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,10 +19,13 @@ from afformer.model.reading.tensors import (
     Storage,
     StoredTensor,
     UnreadTensor,
+    row_major,
     tensor_of,
 )
 
 Arguments = tuple[Any, ...]
+
+_STEPS_PER_CALL = 5
 
 
 def build(target: Any, arguments: Any, budget: Budget) -> Any:
@@ -39,8 +41,10 @@ def build(target: Any, arguments: Any, budget: Budget) -> Any:
     if not isinstance(target, Global):
         raise DamageError(f"its pickle calls a {type(target).__name__}")
     if target.name in _COPYING:
+        budget.step(_STEPS_PER_CALL)
         return _COPYING[target.name](arguments, budget)
     if target.name in _BUILDERS:
+        budget.step(_STEPS_PER_CALL)
         return _BUILDERS[target.name](arguments)
     return Placeholder(target.name)
 
@@ -132,8 +136,7 @@ def _from_array(arguments: Arguments) -> StoredTensor:
     if element is None:
         return UnreadTensor(f"holds {array.dtype.name} numbers", array.shape)
     storage = Storage(element, array.nbytes, lambda: _raw(array), not array.dtype.isnative)
-    strides = [math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim)]
-    return tensor_of(storage, 0, array.shape, strides)
+    return tensor_of(storage, 0, array.shape, row_major(array.shape))
 
 
 def _raw(array: NDArray[Any]) -> Tensor:

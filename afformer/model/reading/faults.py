@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from afformer.errors import CheckpointError
 
-_FREE_STEPS = 3_000_000
+_FREE_STEPS = 2_000_000
 _BYTES_PER_STEP = 64
 _FREE_COPIES = 64 << 20
 _SHOWN = 80

@@ -16,14 +16,15 @@ from afformer.model.reading.storages import Storages, storage_id
 
 MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_STEPS_PER_STORAGE = 20
+_STEPS_PER_STORAGE = 10
 _LIKELY_CONTENT = 512 << 10
 
 
 class LegacyForm:
     """The storages of a stream, met in its content and placed after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._storages = Storages()
 
     def storage(self, pid: Any) -> Any:
@@ -40,9 +41,10 @@ class LegacyForm:
             return root
         if not isinstance(view, tuple) or len(view) != 3 or not all(isinstance(number, int) for number in view[1:]):
             raise DamageError("an invalid view of a storage")
+        self._budget.step(_STEPS_PER_STORAGE)
         return root.part(view[1], view[2])
 
-    def place(self, source: Source, at: int, keys: Any, budget: Budget) -> None:
+    def place(self, source: Source, at: int, keys: Any) -> None:
         """Finds the bytes of each storage, from `at` on.
 
         Raises:
@@ -51,7 +53,7 @@ class LegacyForm:
         if not isinstance(keys, list):
             raise DamageError("the list of storages is missing")
         for key in keys:
-            budget.step(_STEPS_PER_STORAGE)
+            self._budget.step(_STEPS_PER_STORAGE)
             root = self._storages.get(key)
             if root is None:
                 raise DamageError("the file lists a storage that its content does not have")
@@ -77,8 +79,8 @@ def read_legacy(source: Source, budget: Budget) -> Any:
     machine, at = read(at)
     if type(protocol) is not int or protocol != _PROTOCOL or not isinstance(machine, dict):
         raise DamageError("an unknown version of the old format")
-    form = LegacyForm()
+    form = LegacyForm(budget)
     content, at = read(at, persistent_load=form.storage, window=_LIKELY_CONTENT)
     keys, at = read(at)
-    form.place(source, at, keys, budget)
+    form.place(source, at, keys)
     return content

@@ -8,7 +8,9 @@ is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from afformer.model.reading.builders import build
@@ -87,7 +89,8 @@ class Machine(Operands):
             CheckpointError: It is damaged, or takes more than the budget.
         """
         try:
-            return self._run()
+            with _no_collections():
+                return self._run()
         except IndexError as error:  # a pop from the empty stack, or a byte behind the end
             if self._at >= len(self._data):
                 raise EndOfPickleError("its pickle ends too early") from error
@@ -239,6 +242,18 @@ class Machine(Operands):
 
     def _persistent(self, pid: Any) -> None:
         self._push(self._persistent_load(pid))
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Keeps Python from looking for cycles again and again among millions of new objects, most of the time it takes."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 _Operation = Callable[[Machine], Any]

@@ -9,12 +9,12 @@ from typing import Any
 
 from afformer.model.reading.faults import DamageError, RefusalError, printable
 from afformer.model.reading.source import Source
-from afformer.model.reading.tensors import ELEMENTS, Storage, StoredTensor, UnreadTensor, tensor_of
+from afformer.model.reading.tensors import ELEMENTS, Storage, StoredTensor, UnreadTensor, row_major, tensor_of
 
-_LARGEST_HEADER = 8 << 20
-"""Some 60,000 tensors. JSON takes up to 30 times its size while it is read."""
+_LARGEST_HEADER = 4 << 20
+"""Some 40,000 tensors. JSON takes up to 30 times its size while it is read."""
 
-_MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS = 16
 _MOST_BYTES = 2**63
 _ELEMENTS = {
     "BOOL": ELEMENTS["bool"],
@@ -112,8 +112,7 @@ def _tensor(source: Source, begin: int, entry: dict[str, Any]) -> StoredTensor:
     if math.prod(shape) * element.itemsize != last - first:
         raise DamageError(f"a tensor {shape} of {element.name} takes {last - first:,} bytes in the safetensors file")
     storage = Storage(element, last - first, functools.partial(source.tensor, begin + first, last - first), False)
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    return tensor_of(storage, 0, shape, strides)
+    return tensor_of(storage, 0, tuple(shape), row_major(shape))
 
 
 def _are_sizes(values: list[Any]) -> bool:

@@ -19,7 +19,7 @@ from afformer.model.reading.storages import storage_element
 from afformer.model.reading.tar_members import Member, read_members
 from afformer.model.reading.tensors import Storage, StoredTensor, tensor_of
 
-_MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS = 16
 
 
 class TarForm:

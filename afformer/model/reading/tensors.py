@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from afformer.model.reading.faults import DamageError, RefusalError
 
-_MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS = 16
 _MOST_BYTES = 2**63
 
 
@@ -197,11 +197,16 @@ def tensor_of(storage: Any, offset: Any, shape: Any, stride: Any, element: Any =
     return StoredTensor(storage, element, offset, shape, stride)
 
 
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of a tensor whose numbers stand row by row."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
 def _sizes(found: Any, what: str) -> tuple[int, ...]:
-    if isinstance(found, (tuple, list)) and len(found) <= _MOST_DIMENSIONS:
+    if isinstance(found, tuple) and len(found) <= _MOST_DIMENSIONS:
         for value in found:
             if not isinstance(value, int) or not 0 <= value < _MOST_BYTES:
                 break
         else:
-            return tuple(found)
+            return found
     raise DamageError(f"the {what} of a tensor are not at most {_MOST_DIMENSIONS} numbers from 0 on")

@@ -20,7 +20,7 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _IN_64, _IN_64_SHORT = 0xFFFFFFFF, 0xFFFF
 _SIZES_64 = 0x0001  # the extra field that holds the 64-bit sizes
 _ENCRYPTED = 1
-_STEPS_PER_ENTRY = 20
+_STEPS_PER_ENTRY = 10
 
 
 class Member(NamedTuple):
