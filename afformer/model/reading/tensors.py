@@ -152,9 +152,11 @@ class StoredTensor:
         found, size = self._storage.bytes(), self._element.itemsize
         if self._storage.nbytes % size:
             found = found[: self._storage.nbytes // size * size]
-        if self._storage.swapped:
-            found = found.view(-1, size).flip(1).reshape(-1)
-        return found.view(self._element.dtype).as_strided(self.shape, self._stride, self._offset).float()
+        if found.storage_offset() % size:
+            raise DamageError("a tensor begins in the middle of a number")
+        found = found.view(self._element.dtype)
+        found = found.as_strided(self.shape, self._stride, found.storage_offset() + self._offset)
+        return (_swapped(found) if self._storage.swapped else found).float()
 
     def _found_problem(self) -> str:
         if self._element.name not in _WEIGHTS:
@@ -164,6 +166,12 @@ class StoredTensor:
         if math.prod(self.shape) * self._element.itemsize > self._storage.nbytes:
             return "is larger than what the file holds of it"
         return ""
+
+
+def _swapped(tensor: Tensor) -> Tensor:
+    """The same bytes in the other order, number by number."""
+    numbers = tensor.reshape(-1).view(torch.uint8).view(-1, tensor.dtype.itemsize)  # (numbers, bytes of one)
+    return numbers.flip(1).reshape(-1).view(tensor.dtype).reshape(tensor.shape)
 
 
 class UnreadTensor(StoredTensor):
