@@ -25,9 +25,8 @@ from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import Target, target
 
 ROOT = Path(__file__).parents[2]
-_CPU_SECONDS = 5
 _MEMORY = 500 << 20
-_REPORT_EVERY = 1000
+_REPORT_EVERY = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Options:
         seconds: Time at most; 0 for no limit.
         seed: Of the random numbers.
         kept: The folder that takes what broke the target.
+        cpu_seconds: CPU time that one input may take.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Options:
     seconds: float
     seed: int
     kept: str
+    cpu_seconds: float = 5
 
 
 def fuzz(options: Options) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Watch:
         self._current.write_bytes(data)
         self._inputs += 1
         try:
-            with _limited():
+            with _limited(self._options.cpu_seconds):
                 self.target.run(self._current)
         except AfformerError as error:
             if "\n" in str(error):
@@ -129,14 +130,14 @@ class TooSlow(Exception):  # noqa: N818 - what it says
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
+def _limited(seconds: float) -> Iterator[None]:
     """Ends what takes more CPU time than it may."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise TooSlow(f"more than {_CPU_SECONDS} s")
+        raise TooSlow(f"more than {seconds} s")
 
     before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _CPU_SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:

@@ -51,7 +51,7 @@ class ZipForm:
         return self._source.tensor(member.at(self._source), nbytes)
 
     def _find_pickle(self) -> Member:
-        programs = ("/constants.pkl", "/archive_format", "/models/model.json")
+        programs = ("/constants.pkl", "/archive_format", "/model.json")
         if any(name.endswith(programs) or "/code/" in name for name in self._members):
             raise RefusalError(
                 "a TorchScript or exported program, not a checkpoint; expected a state dict from torch.save"
