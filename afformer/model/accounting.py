@@ -1,4 +1,4 @@
-"""A checkpoint's content -> tensors by our names, with every key of the file accounted for."""
+"""Content of a checkpoint file -> tensors by our names, with every key of the file accounted for."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 
 from afformer.errors import CheckpointError
-from afformer.model.names import UNUSED, our_name
+from afformer.model.names import UNUSED, WRAPPER_PREFIXES, our_name
 from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
 from afformer.model.reading.faults import printable
 from afformer.model.reading.objects import Placeholder
 from afformer.model.reading.tensors import StoredTensor
 
 _STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
-_WRAPPED = re.compile(r"(?:module\.|_orig_mod\.|model\.)*")
+_WRAPPED = re.compile(f"(?:{'|'.join(map(re.escape, WRAPPER_PREFIXES))})*")
 _LISTED = 10
 _MOST_TENSORS = 20_000
 
 Copies = dict[str, dict[str, StoredTensor]]
-"""Our name -> the file's names -> tensors. The official files repeat what the layers of a stage share."""
+"""Our name -> the file's names -> tensors. Official files repeat the tensors that the layers of a stage share."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Account:
 
 
 def account_for(content: Any, path: Path) -> Account:
-    """Finds the network in what a checkpoint file holds.
+    """Finds the network in the content of a checkpoint file.
 
     Raises:
-        CheckpointError: It is no AFFormer, lacks its head, or has keys that are missing, unexpected, wrongly shaped,
-            not finite, or contradict each other; the message lists them.
+        CheckpointError: It is not an AFFormer, lacks its head, or its keys are missing, unexpected, wrongly shaped, not
+            finite, or contradict each other; the message lists them.
     """
     copies, unexpected = _by_our_name(_find_state(content, path), path)
     config = _variant(copies, path)
@@ -60,7 +60,7 @@ def account_for(content: Any, path: Path) -> Account:
 
 
 def _find_state(content: Any, path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a file, wherever its writer put them, without the wrappers' prefixes."""
+    """The tensors of a file, wherever its writer put them, without prefixes of wrappers."""
     if isinstance(content, Mapping):
         for key in _STATE_KEYS:
             if isinstance(content.get(key), Mapping):
@@ -86,7 +86,7 @@ def _unwrapped(state: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
 
 
 def _by_our_name(state: dict[str, StoredTensor], path: Path) -> tuple[Copies, list[str]]:
-    """What the network reads, and what nobody knows. Step counters and the unused block are known and left out."""
+    """The tensors that the network reads, and the unexpected names. Step counters and the unused block are neither."""
     if len(state) > _MOST_TENSORS:
         raise CheckpointError(f"{path}: not an AFFormer checkpoint; it has {len(state):,} tensors, expected about 500")
     if any(name.startswith("mhca_stages.") for name in state):  # the backbone as published for ImageNet

@@ -97,11 +97,11 @@ def member(
 ) -> tuple[tarfile.TarInfo, bytes]:
     """A member of a tar archive, with a time that asks for additional attributes, as Python writes it."""
     found = tarfile.TarInfo(name)
-    found.size, found.type, found.linkname, found.mtime = len(content), kind, link, 1483228800.5  # type: ignore[assignment]
+    found.size, found.type, found.linkname, found.mtime = len(content), kind, link, 1483228800.5
     return found, content
 
 
-class _OldPickler(pickle._Pickler):  # type: ignore[name-defined, misc] # the one that asks for ids of all objects
+class _OldPickler(pickle._Pickler):  # the one in Python, which asks for the id of every object
     def __init__(self, file: io.BytesIO, keys: dict[int, int]) -> None:
         super().__init__(file, 2)
         self._keys = keys

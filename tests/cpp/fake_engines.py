@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from afformer.runtime.backends.base import Array, input_tensor, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
-from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
+from afformer.tensorrt.engine_info import EngineInfo, json_path
+from afformer.tensorrt.gpu import Gpu
+from afformer.tensorrt.packages import Library
+from tests.cpp.driver import Driver
 
 SPEC = ModelSpec(
     variant="tiny",
@@ -45,9 +49,9 @@ def write_engine(folder: Path, spec: ModelSpec = SPEC, pad: int = 0, **changes: 
     plan = "\n".join(lines) + pad * " "
     path = folder / "model.engine"
     path.write_text(plan)
-    file = EngineFile(
+    file = EngineInfo(
         spec=spec,
-        plan_sha256=hashlib.sha256(plan.encode()).hexdigest(),
+        engine_sha256=hashlib.sha256(plan.encode()).hexdigest(),
         library=Library.TENSORRT,
         version="10.3.0.26",
         cuda="12.6",
@@ -70,3 +74,15 @@ def infer(spec: ModelSpec) -> Callable[[Array], Array]:
         return np.stack(planes, axis=1)
 
     return answer
+
+
+def noise() -> list[npt.NDArray[np.uint8]]:
+    """`(H, 80, 3)` pictures of different heights."""
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (height, 80, 3), dtype=np.uint8) for height in (53, 62, 71)]
+
+
+def reraise(driver: Driver) -> None:
+    """Raises what kept a driver from opening its engine."""
+    if driver.problem is not None:
+        raise driver.problem

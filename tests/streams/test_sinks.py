@@ -12,8 +12,9 @@ import pytest
 from afformer.errors import ImageError, OutputError
 from afformer.images import read_image, read_label
 from afformer.runtime.render import Renderer
-from afformer.streams.sinks import FolderSink, JsonLinesSink, Output
-from afformer.streams.sources import Frame
+from afformer.streams.choices import Output
+from afformer.streams.frames import Frame
+from afformer.streams.sinks import FolderSink, JsonLinesSink
 
 PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 RENDERER = Renderer(("road", "car", "sky"), PALETTE)
@@ -33,7 +34,7 @@ def test_an_overlay_and_a_mask_are_written_and_their_paths_returned(tmp_path: Pa
     assert [path.name for path in paths] == ["street_overlay.png", "street_mask.png"]
     assert files(tmp_path) == sorted(path.name for path in paths)
     assert (read_label(paths[1]) == CLASSMAP).all()
-    assert np.abs(read_image(paths[0]) - (100 + np.array(PALETTE, float)[CLASSMAP]) / 2).max() <= 0.51
+    assert (read_image(paths[0]) == RENDERER.overlay(np.full((2, 3, 3), 100, np.uint8), CLASSMAP)).all()
 
 
 def test_every_output_is_written_on_request(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_the_folder_is_made_with_its_parents(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(OutputError, match=r"out: is no folder and cannot be made one"):
+    with pytest.raises(OutputError, match=r"out: cannot be created as a folder"):
         FolderSink(tmp_path / "out", RENDERER)
 
 

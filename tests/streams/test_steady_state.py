@@ -65,7 +65,7 @@ def peak_bytes(call: Callable[[], object], frames: int = 3) -> int:
 
 
 def assert_steady(segment: Segmenter, frame: RGBImage, allowed: int = FEW_BYTES) -> None:
-    renderer = Renderer(segment.spec.classes, segment.spec.palette, outlines=True)
+    renderer = Renderer(segment.spec.classes, segment.spec.palette, outlines=True, names=True)
     classmap = np.empty(frame.shape[:2], np.uint8)
     for _ in range(2):
         renderer.overlay(frame, segment(frame, out=classmap))
@@ -85,7 +85,7 @@ def test_frames_of_one_size_are_segmented_and_drawn_in_the_same_buffers(
     assert_steady(Segmenter(backend, fit=fit, color_order=order), frame)
 
 
-def test_a_real_engine_keeps_to_its_buffers_too(frame: RGBImage) -> None:
+def test_a_real_backend_keeps_to_its_buffers_too(frame: RGBImage) -> None:
     with Segmenter(assets.MODEL, threads=1) as segment:
         assert_steady(segment, frame)
 

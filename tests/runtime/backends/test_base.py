@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from afformer.errors import BackendError
-from afformer.runtime.backends.base import Array, Backend, Device, input_tensor, output_tensor, parse_device
+from afformer.runtime.backends.base import Array, Backend, input_tensor, output_tensor, parse_device
+from afformer.runtime.choices import Device
 from afformer.spec import OutputKind
 from tests.builders.tiny_onnx import SPEC, variants
 
 
 class _Counting(Backend):
-    """Counts how often the engine is freed."""
+    """Counts how often the model is freed."""
 
     def __init__(self) -> None:
         self.spec, self.description, self.freed = SPEC, "counting", 0
@@ -24,7 +25,7 @@ class _Counting(Backend):
         self.freed += 1
 
 
-def test_an_engine_is_freed_once_however_often_it_is_closed() -> None:
+def test_a_model_is_freed_once_however_often_it_is_closed() -> None:
     with _Counting() as backend:
         backend.close()
     assert isinstance(backend, _Counting)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from afformer.errors import BackendError, SpecError
-from afformer.runtime.backends.base import Device, input_tensor
+from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from afformer.runtime.choices import Device
 from afformer.spec import InputKind, ModelSpec
 from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
 
@@ -58,7 +59,7 @@ def test_a_negative_number_of_threads_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no model at all" * 50], ids=["missing", "empty", "garbage"])
-def test_a_file_that_is_no_model_is_refused_in_one_line_and_nothing_is_printed(
+def test_a_file_that_is_not_a_model_is_refused_in_one_line_and_nothing_is_printed(
     tmp_path: Path, content: bytes | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "broken.onnx"

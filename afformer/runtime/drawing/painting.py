@@ -1,0 +1,113 @@
+"""The picture under its classes' colours.
+
+overlay = (1 - opacity) * faded picture + opacity * colour, and where classes meet the full colours, with a white line
+between them. The picture's own colours fade, so that they do not mix in, and its black and white become greys, so that
+colours drown neither in shadow nor in glare. At opacity 0 it is the picture, at 1 the colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from afformer.images import ClassMap, RGBImage
+from afformer.runtime.drawing.borders import Mask, outline_masks
+from afformer.runtime.workspace import Workspace
+from afformer.spec import RGB
+
+_IDS = 256
+_FULL = 128
+"""Added to the ids of pixels that get their class' full colour, if all ids are below it: one look-up paints both."""
+_LINE = 255
+"""The id of lines, then."""
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""What red, green and blue add to a grey (ITU-R BT.601)."""
+_FADED, _LIFT = 0.7, 40.0
+"""Under colours: how grey the picture becomes, and how light its black and how dark its white."""
+_PALE = 0.3
+"""From this opacity on; below it less, down to the picture as it is."""
+
+
+class Painter:
+    """Paints overlays in buffers of its own: a result is valid until the next call.
+
+    Args:
+        colours: One RGB colour a class. Ids without one are painted black.
+        opacity: How much of the colours covers the picture, 0..1.
+    """
+
+    def __init__(self, colours: Sequence[RGB], opacity: float) -> None:
+        self._full = colour_table(colours)
+        self._tint = np.round(self._full * opacity).astype(np.uint8)
+        self._marked = np.concatenate([self._tint[:_FULL], self._full[:_FULL]])
+        self._marked[_LINE] = 255
+        self._fade = _fade(opacity)
+        self._work = Workspace()
+        self._plains: dict[int, RGBImage] = {}
+
+    def paint(self, image: RGBImage, classmap: ClassMap, borders: Mask | None) -> RGBImage:
+        """Paints one overlay.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+            classmap: `(H, W)` class ids.
+            borders: `(H, W)` uint8: what `class_borders` gives, to draw outlines; None draws none.
+
+        Returns:
+            `(H, W, 3)` uint8 RGB.
+        """
+        picture = self._buffer("picture", image.shape)
+        cv2.transform(image, self._fade, dst=picture)
+        if borders is None:
+            return self._add(picture, self._tint, classmap)
+        lines, strips = outline_masks(borders, self._work)
+        if classmap.dtype == np.uint8 and cv2.minMaxLoc(classmap)[1] < _FULL - 1:
+            cv2.copyTo(self._plain(0, image.shape), strips, picture)
+            marked = np.bitwise_and(strips, _FULL, out=strips)
+            cv2.bitwise_or(marked, classmap, dst=marked)
+            cv2.bitwise_or(marked, lines, dst=marked)
+            return self._add(picture, self._marked, marked)
+        self._add(picture, self._tint, classmap)
+        cv2.copyTo(look_up(self._full, classmap, self._buffer("paint", image.shape)), strips, picture)
+        cv2.copyTo(self._plain(255, image.shape), lines, picture)
+        return picture
+
+    def _add(self, picture: RGBImage, table: npt.NDArray[np.uint8], ids: ClassMap) -> RGBImage:
+        cv2.add(picture, look_up(table, ids, self._buffer("paint", picture.shape)), dst=picture)
+        return picture
+
+    def _buffer(self, name: str, shape: tuple[int, ...]) -> RGBImage:
+        return self._work.array(name, shape, np.uint8)
+
+    def _plain(self, level: int, shape: tuple[int, ...]) -> RGBImage:
+        plain = self._plains.get(level)
+        if plain is None or plain.shape != shape:
+            plain = self._plains[level] = np.full(shape, level, np.uint8)
+        return plain
+
+
+def colour_table(colours: Sequence[RGB]) -> npt.NDArray[np.uint8]:
+    """`(256 or more, 1, 3)` for `look_up`: ids without a colour are black."""
+    table = np.zeros((max(_IDS, len(colours)), 1, 3), np.uint8)
+    table[: len(colours), 0] = colours
+    return table
+
+
+def look_up(table: npt.NDArray[np.uint8], ids: ClassMap, out: RGBImage) -> RGBImage:
+    """The colour of every id: `(H, W)` -> `(H, W, 3)`."""
+    if ids.dtype == np.uint8:
+        cv2.applyColorMap(ids, table[:_IDS], out)
+    else:
+        np.take(table[:, 0], ids, axis=0, out=out, mode="clip")
+    return out
+
+
+def _fade(opacity: float) -> npt.NDArray[np.float32]:
+    """`(3, 4)`: from a pixel, and 1, to what is left of it under the colours."""
+    strength = min(1.0, opacity / _PALE)
+    grey, lift = _FADED * strength, _LIFT * strength
+    mixed = (1 - 2 * lift / 255) * ((1 - grey) * np.eye(3) + grey * np.tile(_LUMA, (3, 1)))
+    return ((1 - opacity) * np.column_stack([mixed, np.full(3, lift)])).astype(np.float32)
