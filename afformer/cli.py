@@ -1,10 +1,11 @@
 """`afformer-cli`: the commands, which live in `afformer.commands`.
 
-Exit codes: 0 done, 1 an error or a picture that failed, 2 a wrong command line, 130 interrupted.
+Exit codes: 0 done, 1 an error or a picture that failed, 2 a wrong command line, 130 SIGINT (Ctrl-C), 143 SIGTERM.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -26,6 +27,8 @@ from afformer.commands.train import train
 from afformer.errors import AfformerError
 from afformer.version import __version__
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class Commands(click.Group):
     """A group whose commands print a user's error as one line, with their own flags."""
@@ -38,6 +41,11 @@ class Commands(click.Group):
             command = self.commands[ctx.invoked_subcommand or ""]
             print_error(with_flags(str(error), command, self.commands.values()))
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            print_error(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}; make room and try again")
+            ctx.exit(1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

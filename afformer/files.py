@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from afformer.errors import OutputError
+from afformer.temporary import temporary_file
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; what is written there replaces `path` if the block raises nothing.
+    """Yields an empty file beside `path`; what is written there replaces `path` if the block raises nothing.
+
+    What an earlier, killed run of the same output has left is removed.
 
     Raises:
         OutputError: The folder is missing, full or write-protected.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # renamed, or never made
-                temporary.unlink()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+    _require_name(path)
+    with _writing(path), temporary_file(path) as temporary:
+        yield temporary
+        temporary.replace(path)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -46,14 +42,11 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: `path` is a folder, or nothing can be written beside it.
     """
+    _require_name(path)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
-    probe = path.with_name(f".{uuid.uuid4().hex}")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    with _writing(path), temporary_file(path):
+        pass
 
 
 def make_folder(path: Path) -> None:
@@ -62,10 +55,25 @@ def make_folder(path: Path) -> None:
     Raises:
         OutputError: It is a file, or cannot be created.
     """
+    _require_name(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be created as a folder ({error.strerror}); choose another place") from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns the system's errors into one line about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+
+
+def _require_name(path: Path) -> None:
+    if "\0" in str(path):  # the system's functions raise a ValueError, which would look like a fault of ours
+        raise OutputError(f"{str(path)!r}: holds a NUL character, which no path may; choose another place")
 
 
 def sha256(path: Path) -> str:

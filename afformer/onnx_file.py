@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 
 from afformer.errors import BackendError
+from afformer.foreign import reason
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
@@ -22,7 +23,7 @@ def read_onnx_file(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     try:
         model = onnx.load(path)
     except Exception as error:  # onnx passes on whatever protobuf and the system raise
-        raise BackendError(f"{path}: cannot be read as an ONNX model ({error}); export it again") from error
+        raise BackendError(f"{path}: cannot be read as an ONNX model ({reason(error)}); export it again") from error
     return model, spec_of(model, str(path))
 
 

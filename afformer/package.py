@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fnmatch
 import shlex
 import shutil
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -16,6 +18,7 @@ from afformer.files import make_folder
 from afformer.inspection import read_spec
 from afformer.runtime.backends.registry import backend_name
 from afformer.spec import ModelSpec
+from afformer.temporary import temporary_folder
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.packages import Library
 
@@ -61,20 +64,16 @@ def package_model(model: Path, folder: Path) -> Package:
     spec, _ = read_spec(model)
     engine = _checked_engine(model) if kind == "tensorrt" else None
     _require_free(folder)
-    make_folder(folder.parent)
+    place = folder.resolve()  # of a link, the folder that it names
+    make_folder(place.parent)
     # under another name, so that nobody finds an incomplete package
-    draft = folder.absolute().with_name(f".{uuid.uuid4().hex}")
-    try:
-        draft.mkdir()
+    with _writing(folder), temporary_folder(place) as draft:
         _fill(draft, model, spec, engine)
-        if folder.exists():
-            folder.rmdir()
-        draft.rename(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another place") from error
-    finally:
-        if draft.exists():
-            shutil.rmtree(draft)
+        if engine is None:
+            _require_whole(draft / model.name, model)
+        if place.exists():
+            place.rmdir()
+        draft.rename(place)
     files = tuple(sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()))
     return Package(folder, files, sum((folder / path).stat().st_size for path in files))
 
@@ -86,12 +85,34 @@ def cpp_sources() -> Path:
 
 
 def _require_free(folder: Path) -> None:
+    if "\0" in str(folder):
+        raise OutputError(f"{str(folder)!r}: holds a NUL character, which no path may; name another folder")
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is no folder; name a new one")
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder}: is not empty; name a new folder")
     if folder.resolve() == Path.cwd():
         raise OutputError(f"{folder}: is the current folder, which cannot be replaced; name a new one")
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # that of shutil for several files has no text but a list
+        reason = error.strerror or "some files cannot be copied"
+        raise OutputError(f"{folder}: cannot be written ({reason}); choose another place") from error
+
+
+def _require_whole(packed: Path, model: Path) -> None:
+    """Refuses a model that opens in its place, but not in the package."""
+    try:
+        read_spec(packed)
+    except AfformerError as error:
+        raise BackendError(
+            f"{model}: needs other files beside it, such as weights in a file of their own, and a package holds one "
+            f"file; write it whole with onnx.save(onnx.load({model.name!r}), 'whole.onnx') and package that"
+        ) from error
 
 
 def _checked_engine(path: Path) -> EngineInfo:
@@ -110,11 +131,23 @@ def _fill(draft: Path, model: Path, spec: ModelSpec, engine: EngineInfo | None) 
     shutil.copyfile(model, draft / model.name)
     if engine:
         shutil.copyfile(json_path(model), json_path(draft / model.name))
-    shutil.copytree(cpp_sources(), draft / "cpp", ignore=shutil.ignore_patterns(*_NOT_PACKED))
+    _copy_sources(cpp_sources(), draft / "cpp")
     shutil.copyfile(_license(), draft / "cpp" / "LICENSE")
     (draft / "spec.json").write_text(spec.to_json() + "\n", encoding="utf-8")
     (draft / "labels.txt").write_text(_labels(spec), encoding="utf-8")
     (draft / "README.md").write_text(_readme(model.name, spec, engine), encoding="utf-8")
+
+
+def _copy_sources(source: Path, target: Path) -> None:
+    """Copies a folder with the permissions that new files get, whatever those of the installed ones are."""
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        if any(fnmatch.fnmatch(path.name, pattern) for pattern in _NOT_PACKED):
+            continue
+        if path.is_dir():
+            _copy_sources(path, target / path.name)
+        else:
+            shutil.copyfile(path, target / path.name)
 
 
 def _license() -> Path:
@@ -126,7 +159,10 @@ def _license() -> Path:
 
 def _labels(spec: ModelSpec) -> str:
     rows = zip(spec.classes, spec.palette, strict=True)
-    return "".join(f"{i}\t{name}\t{red}\t{green}\t{blue}\n" for i, (name, (red, green, blue)) in enumerate(rows))
+    # a tab or a line's end in a name would shift what follows
+    return "".join(
+        f"{i}\t{' '.join(name.split())}\t{red}\t{green}\t{blue}\n" for i, (name, (red, green, blue)) in enumerate(rows)
+    )
 
 
 def _readme(model: str, spec: ModelSpec, engine: EngineInfo | None) -> str:

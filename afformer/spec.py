@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 from afformer.errors import SpecError
+from afformer.foreign import UNREADABLE, quoted, reason, text
 
 METADATA_KEY = "afformer_spec"
 SPEC_VERSION = 1
@@ -106,6 +107,11 @@ class ModelSpec:
             return "there must be at least one class"
         if any(len(colour) != 3 or not all(0 <= v <= 255 for v in colour) for colour in self.palette):
             return "palette colours must be three integers from 0 to 255"
+        try:
+            for name in (self.variant, self.dataset, *self.classes):
+                text(name)
+        except ValueError as error:
+            return str(error)
         return None
 
     @property
@@ -150,10 +156,12 @@ class ModelSpec:
             version = fields["spec_version"]
             if version == SPEC_VERSION:
                 return cls(**_parsed(fields))
-        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise SpecError(f"{where}: its spec cannot be read ({error!r}); export the model again") from error
+        except SpecError as error:
+            raise SpecError(f"{where}: its spec cannot be read ({error}); export the model again") from error
+        except UNREADABLE as error:
+            raise SpecError(f"{where}: its spec cannot be read ({reason(error)}); export the model again") from error
         raise SpecError(
-            f"{where}: spec format {version}, but this version reads format {SPEC_VERSION}; "
+            f"{where}: spec format {quoted(version)}, but this version reads format {SPEC_VERSION}; "
             "use a matching afformer version or export the model again"
         )
 
@@ -166,19 +174,19 @@ def _implied(kind: InputKind) -> dict[str, Any]:
 def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in _implied(InputKind(fields["input"])).items():
         if fields[name] != value:
-            raise ValueError(f"{name} is {fields[name]!r}, only {value!r} is known")
+            raise ValueError(f"{name} is {quoted(fields[name])}, only {value!r} is known")
     return {
-        "variant": str(fields["variant"]),
+        "variant": text(fields["variant"]),
         "input_hw": (int(fields["input_hw"][0]), int(fields["input_hw"][1])),
-        "classes": tuple(str(name) for name in fields["classes"]),
+        "classes": tuple(text(name) for name in fields["classes"]),
         "palette": tuple((int(r), int(g), int(b)) for r, g, b in fields["palette"]),
-        "dataset": str(fields["dataset"]),
+        "dataset": text(fields["dataset"]),
         "batch": int(fields["batch"]),
         "input": InputKind(fields["input"]),
         "output": OutputKind(fields["output"]),
         "precision": Precision(fields["precision"]),
         "mean": tuple(float(v) for v in fields["mean"]),
         "std": tuple(float(v) for v in fields["std"]),
-        "checkpoint_sha256": str(fields["checkpoint_sha256"]),
-        "tools": {str(k): str(v) for k, v in fields["tools"].items()},
+        "checkpoint_sha256": text(fields["checkpoint_sha256"]),
+        "tools": {text(k): text(v) for k, v in fields["tools"].items()},
     }

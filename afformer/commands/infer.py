@@ -17,6 +17,8 @@ from afformer.streams.choices import Output
 if TYPE_CHECKING:
     from afformer.streams.segment import SegmentReport
 
+_SIGNAL_CODES = {"INTERRUPTED": 130, "TERMINATED": 143}
+"""Exit codes after endings of a flow, as shells have them."""
 _FILES = {output.name.lower().replace("_", "-"): output for output in Output}
 _LISTED = 6
 """Written files that are named; of the others the number is told."""
@@ -100,7 +102,7 @@ def infer(
     elif folder is not None or not output_options.json_lines:  # else stdout is for the lines
         _print_summary(result)
     failures = [str(frame.content) for frame in result.flow.failures]
-    exit_with(failures, interrupted=result.flow.interrupted)
+    exit_with(failures, _SIGNAL_CODES.get(result.flow.ending.name, 0))
 
 
 def _check_places(folder: Path | None, outputs: tuple[str, ...], *, show: bool, as_json: bool) -> None:

@@ -12,9 +12,6 @@ import click
 
 from afformer.commands.flags import with_flags
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
@@ -52,14 +49,19 @@ def print_error(message: str) -> None:
     click.echo(f"Error: {' '.join(message.split())}", err=True)
 
 
-def exit_with(failures: Sequence[str], *, interrupted: bool = False) -> None:
-    """Reports pictures that failed, one line each, and ends the command if there are any or it was interrupted."""
+def exit_with(failures: Sequence[str], signal_code: int = 0) -> None:
+    """Reports pictures that failed, one line each, and ends the command if there are any or a signal has come.
+
+    Args:
+        failures: Why each of them failed.
+        signal_code: Exit code if a signal has ended the work, else 0.
+    """
     for reason in failures:
         print_error(reason)
     if failures:
         print_error(f"{count(len(failures), 'picture')} could not be used")
-    if failures or interrupted:
-        sys.exit(INTERRUPTED if interrupted else 1)
+    if failures or signal_code:
+        sys.exit(signal_code or 1)
 
 
 def count(number: int, noun: str) -> str:

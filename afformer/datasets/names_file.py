@@ -14,6 +14,7 @@ from pathlib import Path
 
 from afformer.datasets import IGNORE, Dataset, custom, generic
 from afformer.errors import AfformerError
+from afformer.foreign import reason
 from afformer.spec import RGB
 
 _LINE = re.compile(r"(?P<name>.*?\S)(?:\s+#(?P<colour>[0-9a-fA-F]{6}))?")
@@ -27,8 +28,8 @@ def read_names(path: Path) -> Dataset:
     """
     try:
         lines = path.read_text("utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AfformerError(f"{path}: cannot be read as a text of class names ({error})") from error
+    except (OSError, ValueError) as error:
+        raise AfformerError(f"{path}: cannot be read as a text of class names ({reason(error)})") from error
     found = [_read(line.strip(), number, path) for number, line in enumerate(lines, 1)]
     names = tuple(name for name, _ in found)
     if not names:

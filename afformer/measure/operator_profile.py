@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import importlib.util
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from afformer.runtime.backends.base import Array
 from afformer.runtime.backends.registry import backend_name
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import DEFAULT, OpenOptions
+from afformer.temporary import working_folder
 
 _WARM_UP = 3
 _CAST_AWAY, _BLOCKED = "InsertedPrecisionFreeCast_", "_nchwc"
@@ -70,11 +70,11 @@ def operator_times(
 def _onnxruntime(path: Path, feed: Array, threads: int, calls: int) -> list[OperatorTime]:
     import onnxruntime as ort
 
-    with tempfile.TemporaryDirectory() as folder:
+    with working_folder(path) as folder:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
+        options.profile_file_prefix = str(folder / "profile")
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         for _ in range(_WARM_UP + calls):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from afformer.files import check_writable, replacing
 from afformer.progress import Progress, no_progress
 from afformer.quantize.options import QuantizeOptions
 from afformer.runtime.opening import DEFAULT, OpenOptions
+from afformer.temporary import working_folder
 
 if TYPE_CHECKING:
     from afformer.quantize.report.data import QuantizeReport
@@ -59,11 +59,11 @@ def quantize_model(
         from afformer.quantize import report
         from afformer.quantize.steps import Job
     check_writable(output)
-    with tempfile.TemporaryDirectory() as folder:
+    with working_folder(output) as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
         validation = job.validation(val_images, val_labels, dataset)
         calibrated = job.calibrate(calibration)
-        candidates = job.candidates(calibrated, Path(folder))
+        candidates = job.candidates(calibrated, folder)
         evaluator = job.evaluator(validation or calibrated.validation)
         found = job.search(calibrated, candidates, evaluator)
         histograms = job.histograms(calibrated)

@@ -27,6 +27,7 @@ from typing import Any
 
 from afformer.errors import QuantizeError
 from afformer.files import replacing
+from afformer.foreign import UNREADABLE, quoted, reason
 from afformer.quantize.observers import Method
 from afformer.quantize.ranges import Range, Ranges
 from afformer.runtime.choices import Fit
@@ -122,7 +123,7 @@ def _read(path: Path) -> tuple[CalibrationKey, Mapping[str, Any]]:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         if fields["format"] != FORMAT:
-            raise QuantizeError(f"{path}: has format {fields['format']}, expected {FORMAT}; delete it")
+            raise QuantizeError(f"{path}: has format {quoted(fields['format'])}, expected {FORMAT}; delete it")
         key = CalibrationKey(
             Method(fields["method"]),
             bool(fields["symmetric"]),
@@ -132,16 +133,18 @@ def _read(path: Path) -> tuple[CalibrationKey, Mapping[str, Any]]:
             Fit(fields.get("fit", Fit.STRETCH.value)),
         )
         return key, dict(fields["ranges"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise QuantizeError(f"{path}: cannot be read as a ranges file ({error!r}); {_REMEDY}") from error
+    except (OSError, *UNREADABLE) as error:
+        raise QuantizeError(f"{path}: cannot be read as a ranges file ({reason(error)}); {_REMEDY}") from error
 
 
 def _range(path: Path, name: str, ends: Any) -> Range:
     try:
         low, high = ends
         return Range(float(low), float(high))
-    except (ValueError, TypeError) as error:
-        raise QuantizeError(f"{path}: the range of '{name}' is {ends}, expected [low, high]; {_REMEDY}") from error
+    except UNREADABLE as error:
+        raise QuantizeError(
+            f"{path}: the range of {quoted(name)} is {quoted(ends)}, expected [low, high]; {_REMEDY}"
+        ) from error
 
 
 def _how(key: CalibrationKey) -> str:

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -202,8 +203,8 @@ def _write_all(stage: _WriteStage, results: StageQueue[_Result], request: StopRe
             elif not stage.write(frame, classmap, request):
                 return Ending.QUIT
     except FlowStopped:
-        if request.interrupted:
-            return Ending.INTERRUPTED
+        if request.signal is not None:
+            return Ending.TERMINATED if request.signal == signal.SIGTERM else Ending.INTERRUPTED
         return Ending.QUIT if request.quit else Ending.STOPPED
     return Ending.SOURCE
 

@@ -17,7 +17,9 @@ class Ending(enum.Enum):
     STOPPED = "stopped by the caller"
     QUIT = "quit in the window"
     INTERRUPTED = "interrupted"
-    """By Ctrl-C or the system (SIGINT, SIGTERM)."""
+    """By Ctrl-C (SIGINT)."""
+    TERMINATED = "terminated"
+    """By the system (SIGTERM)."""
 
 
 @dataclasses.dataclass
@@ -60,11 +62,6 @@ class FlowReport:
     worst_delay_s: float = 0.0
     finished: list[Path] = dataclasses.field(default_factory=list)
     ending: Ending = Ending.SOURCE
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C or the system ended it."""
-        return self.ending is Ending.INTERRUPTED
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""

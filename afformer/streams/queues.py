@@ -27,13 +27,13 @@ class StopRequest:
         stop: The caller's request.
 
     Attributes:
-        interrupted: A signal has come.
+        signal: The signal that has come, or None.
         quit: The user has quit in the window.
         done: The flow itself has ended.
     """
 
     def __init__(self, stop: threading.Event | None) -> None:
-        self.interrupted = False
+        self.signal: int | None = None
         self.quit = False
         self.done = False
         self._stop = stop
@@ -41,7 +41,7 @@ class StopRequest:
 
     def is_set(self) -> bool:
         """Whether anyone has asked to stop."""
-        return self.done or self.interrupted or self.quit or (self._stop is not None and self._stop.is_set())
+        return self.done or self.signal is not None or self.quit or (self._stop is not None and self._stop.is_set())
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -55,8 +55,8 @@ class StopRequest:
         finally:
             self._restore()
 
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        self.interrupted = True
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
         self._restore()
 
     def _restore(self) -> None:

@@ -152,6 +152,7 @@ class JsonLinesSink(Sink):
         self._stream = None if isinstance(target, Path) else target
         self._classes = tuple(classes)
         self._file = contextlib.ExitStack()
+        self._failed = False
         if self._path:
             check_writable(self._path)
 
@@ -163,15 +164,26 @@ class JsonLinesSink(Sink):
             "captured_at": utc.isoformat(timespec="milliseconds") if utc else None,
             **frame_report(frame, classmap, self._classes),
         }
+        if self._failed:
+            raise OutputError(f"{self._path}: JSON lines could not be written before this one")
         stream = self._stream or self._open()
         try:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
             if self._path is None:
                 stream.flush()
         except OSError as error:
+            self._discard(error)
             where = self._path or "stdout"
             raise OutputError(f"{where}: JSON lines cannot be written any more ({error.strerror})") from error
         return []
+
+    def _discard(self, error: OSError) -> None:
+        """Removes the file, so that its first lines never stand under its name as if they were all."""
+        if self._path is None:
+            return
+        self._stream, self._failed = None, True
+        with contextlib.suppress(OSError, OutputError):  # the same error again
+            self._file.__exit__(type(error), error, error.__traceback__)
 
     def close(self) -> list[Path]:  # noqa: D102 - see Sink
         if self._path is None or self._stream is None:

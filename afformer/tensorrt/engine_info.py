@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from afformer.errors import BackendError, SpecError
+from afformer.foreign import UNREADABLE, quoted, reason, text
 from afformer.spec import ModelSpec
 from afformer.tensorrt.gpu import Gpu
-from afformer.tensorrt.packages import Library
+from afformer.tensorrt.packages import Library, version_numbers
 
 ENGINE_VERSION = 1
+_VERSION_NUMBERS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,10 @@ class EngineInfo:
         Raises:
             BackendError: `engine` is another one, or incomplete.
         """
-        content = engine.read_bytes()
+        try:
+            content = engine.read_bytes()
+        except (OSError, ValueError) as error:
+            raise BackendError(f"{engine}: cannot be read ({reason(error)}); check the path") from error
         if hashlib.sha256(content).hexdigest() != self.engine_sha256:
             raise BackendError(
                 f"{engine}: is not the engine that {json_path(engine).name} describes, or not all of it; copy both "
@@ -113,10 +118,10 @@ class EngineInfo:
             version = fields["engine_version"]
             if version == ENGINE_VERSION:
                 return cls(spec=ModelSpec.from_json(json.dumps(fields["spec"]), where), **_parsed(fields))
-        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise SpecError(f"{where}: cannot be read ({error!r}); build the engine again") from error
+        except UNREADABLE as error:
+            raise SpecError(f"{where}: cannot be read ({reason(error)}); build the engine again") from error
         raise SpecError(
-            f"{where}: engine format {version}, but this version reads format {ENGINE_VERSION}; "
+            f"{where}: engine format {quoted(version)}, but this version reads format {ENGINE_VERSION}; "
             "use a matching afformer version or build the engine again"
         )
 
@@ -130,11 +135,10 @@ class EngineInfo:
         path = json_path(engine)
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not text"
+        except (OSError, ValueError) as error:
             raise SpecError(
-                f"{path}: cannot be read ({reason}), and without it the engine's classes and size are unknown; keep "
-                "the JSON beside its engine, or build both with `afformer-cli engine`"
+                f"{path}: cannot be read ({reason(error)}), and without it the engine's classes and size are "
+                "unknown; keep the JSON beside its engine, or build both with `afformer-cli engine`"
             ) from error
         return cls.from_json(text, str(path))
 
@@ -157,16 +161,23 @@ def json_path(engine: Path) -> Path:
 def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
     engine, tensorrt, gpu, source = fields["plan"], fields["tensorrt"], fields["gpu"], fields["source"]
     return {
-        "engine_sha256": str(engine["sha256"]),
+        "engine_sha256": text(engine["sha256"]),
         "library": Library(tensorrt["library"]),
-        "version": str(tensorrt["version"]),
-        "cuda": str(tensorrt["cuda"]),
-        "gpu": None if gpu is None else Gpu(str(gpu["name"]), _capability(gpu["compute_capability"])),
-        "source": str(source["name"]),
-        "source_sha256": str(source["sha256"]),
+        "version": _version(tensorrt["version"]),
+        "cuda": text(tensorrt["cuda"]),
+        "gpu": None if gpu is None else Gpu(text(gpu["name"]), _capability(gpu["compute_capability"])),
+        "source": text(source["name"]),
+        "source_sha256": text(source["sha256"]),
         "version_compatible": bool(engine["version_compatible"]),
         "hardware_compatible": bool(engine["hardware_compatible"]),
     }
+
+
+def _version(value: Any) -> str:
+    version = text(value)
+    if len(version_numbers(version)) < _VERSION_NUMBERS:  # of no numbers, any version would be the same
+        raise ValueError(f"tensorrt.version is {quoted(version)}, expected three numbers or more like 10.3.0")
+    return version
 
 
 def _capability(text: str) -> tuple[int, int]:
