@@ -20,6 +20,7 @@ from afformer import Segmenter, assets
 from afformer.cli import main
 from afformer.files import sha256
 from afformer.images import read_image, write_image
+from afformer.onnx_file import write_spec
 from afformer.runtime import open_backend
 from afformer.runtime.render import Renderer
 from afformer.spec import ModelSpec
@@ -238,3 +239,42 @@ def test_the_wheel_brings_the_cpp_runtime_without_its_tests(tmp_path: Path) -> N
         "cpp/third_party/onnxruntime/LICENSE",
         "cpp/third_party/stb/LICENSE",
     }
+
+
+def test_a_model_whose_weights_lie_in_a_second_file_is_refused_with_the_line_that_joins_them(tmp_path: Path) -> None:
+    model = tmp_path / "split.onnx"
+    onnx.save(onnx.load(assets.MODEL), model, save_as_external_data=True, location="weights.bin")
+    result = package(model, tmp_path / "device")
+    assert result.exit_code == 1
+    assert "split.onnx: needs other files beside it" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["split.onnx", "weights.bin"]
+
+
+def test_a_link_to_an_empty_folder_stays_one_and_its_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    result = package(assets.MODEL, tmp_path / "link")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "spec.json").is_file()
+
+
+def test_all_files_and_folders_get_the_permissions_that_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert package(assets.MODEL, tmp_path / "device").exit_code == 0
+    finally:
+        os.umask(before)
+    packed = tmp_path / "device"
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in (packed, *packed.rglob("*"))}
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_a_name_over_two_lines_takes_one_line_of_the_labels(tmp_path: Path, spec: ModelSpec) -> None:
+    model = onnx.load(assets.MODEL)
+    write_spec(model, dataclasses.replace(spec, classes=("a\tb\nc", *spec.classes[1:])))
+    onnx.save(model, tmp_path / "street.onnx")
+    assert package(tmp_path / "street.onnx", tmp_path / "device").exit_code == 0
+    lines = (tmp_path / "device" / "labels.txt").read_text().splitlines()
+    assert len(lines) == spec.num_classes
+    assert lines[0].startswith("0\ta b c\t")

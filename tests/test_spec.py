@@ -79,3 +79,22 @@ def test_newer_format_says_which_version_reads_it() -> None:
     text = json.dumps({**json.loads(SPEC.to_json()), "spec_version": 2})
     with pytest.raises(SpecError, match="spec format 2, but this version reads format 1"):
         ModelSpec.from_json(text)
+
+
+@pytest.mark.parametrize("field", ["classes", "dataset", "variant"])
+def test_half_a_surrogate_pair_is_refused_as_no_file_can_hold_it(field: str) -> None:
+    fields = json.loads(SPEC.to_json())
+    broken = fields | {field: ["\ud800"] * len(SPEC.classes) if field == "classes" else "\ud800"}
+    with pytest.raises(SpecError, match=r"^model\.onnx: .*half of a surrogate pair") as caught:
+        ModelSpec.from_json(json.dumps(broken), where="model.onnx")
+    str(caught.value).encode()
+    with pytest.raises(SpecError, match="half of a surrogate pair"):
+        dataclasses.replace(SPEC, **{field: tuple(broken[field]) if field == "classes" else broken[field]})
+
+
+@pytest.mark.parametrize("version", ["1\n2", "\ud800", "x" * 10_000, [[[]]]])
+def test_a_strange_format_number_is_quoted_in_one_short_line(version: Any) -> None:
+    with pytest.raises(SpecError, match=r"^model spec: spec format") as caught:
+        ModelSpec.from_json(json.dumps({**json.loads(SPEC.to_json()), "spec_version": version}))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500

@@ -50,3 +50,8 @@ def test_a_file_that_is_not_there_or_not_text_is_one_line(tmp_path: Path) -> Non
     for name in ("none.txt", "picture.png"):
         with pytest.raises(AfformerError, match=f"{name}: cannot be read as a text of class names"):
             read_names(tmp_path / name)
+
+
+def test_a_path_with_a_nul_character_is_one_line() -> None:
+    with pytest.raises(AfformerError, match="cannot be read as a text of class names"):
+        read_names(Path("a\0b"))

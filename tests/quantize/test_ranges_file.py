@@ -117,3 +117,28 @@ def test_a_fit_of_its_own_is_kept_in_the_file_and_the_usual_one_is_not(saved: Pa
     save(saved, RANGES, padded)
     assert load(saved, padded, TENSORS).ranges == RANGES
     assert load(saved, KEY, TENSORS).reason == "they were made by average, fit pad, not by average"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[-1.0, 4.5]", "[" * 100_000 + "]" * 100_000),
+        ("[-1.0, 4.5]", f"[-1, 1{'0' * 400}]"),
+        ("[-1.0, 4.5]", "[-Infinity, Infinity]"),
+        ("[-1.0, 4.5]", '"a\\nb"'),
+        ("[-1.0, 4.5]", '"\\ud800"'),
+        ('"pictures": 64', '"pictures": Infinity'),
+        ('"format": 1', '"format": "a\\n\\ud800"'),
+        ('"average"', '"\\ud800"'),
+    ],
+)
+def test_whatever_stands_in_the_file_ends_in_one_line(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "ranges.json"
+    save(path, {"a": Range(-1.0, 4.5)}, KEY)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(QuantizeError, match=r"ranges\.json: ") as caught:
+        load(path, KEY, ["a"])
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600

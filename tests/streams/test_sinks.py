@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import json
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +180,24 @@ def test_json_lines_without_a_frame_leave_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == []
     assert sink.close() == []
     assert files(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+def test_lines_of_a_full_disk_never_stand_under_their_name_even_if_there_is_room_later(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path / "a.jsonl", ("a" * 3000, "b"))
+    import resource
+
+    classmap = np.zeros((2, 2), np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"a\.jsonl: JSON lines cannot be written any more"):
+            collections.deque(sink.write(frame(), classmap) for _ in range(20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    with pytest.raises(OutputError, match="could not be written before this one"):
+        sink.write(frame(), classmap)
+    assert sink.close() == []
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from afformer.errors import SpecError
+from afformer.errors import BackendError, SpecError
 from afformer.spec import ModelSpec, Precision
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.gpu import Gpu
@@ -84,3 +84,17 @@ def test_the_line_that_builds_it_again_is_whole_and_fit_for_a_shell(
     file = dataclasses.replace(FILE, **changes)
     line = file.rebuild_command("my model.engine")
     assert shlex.split(line) == ["afformer-cli", "engine", file.source, "-o", "my model.engine", *options]
+
+
+@pytest.mark.parametrize("version", ["x", "", "10.3", "nine.three.zero", "\ud800", 10.3, "9" * 5000 + ".1.2"])
+def test_a_version_without_three_numbers_is_refused_as_it_would_equal_every_other(version: object) -> None:
+    fields = json.loads(FILE.to_json())
+    fields["tensorrt"]["version"] = version
+    with pytest.raises(SpecError, match=r"here: cannot be read \(ValueError: .*build the engine again") as caught:
+        EngineInfo.from_json(json.dumps(fields), "here")
+    assert str(caught.value).isprintable()
+
+
+def test_an_engine_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="cannot be read"):
+        FILE.read_engine(tmp_path)
