@@ -57,7 +57,7 @@ def fuzz(options: Options) -> dict[str, Any]:
     shared = Path("/dev/shm")  # in memory where there is such a place
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
         command = [sys.executable, "-m", "tests.fuzz.engine", folder, json.dumps(dataclasses.asdict(options))]
-        child = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        child = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, errors="replace")
         if not (Path(folder) / "report.json").exists():
             raise RuntimeError(child.stderr)
         report: dict[str, Any] = json.loads((Path(folder) / "report.json").read_text())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
-NAMES = ("checkpoints",)
+NAMES = (*("checkpoints", "models", "specs", "engine_files", "ranges", "class_names", "pictures", "labels", "videos"),)
 """Modules beside this one; each has a `TARGET`."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,10 @@ class OnnxRuntimeBackend(Backend):
         providers = self._providers(path, device)
         session = _open(path, providers, threads)
         self.spec = _read_spec(session, path)
-        nodes = [*session.get_inputs(), *session.get_outputs()]
-        check_tensors([(node.name, _TYPES.get(node.type, node.type), node.shape) for node in nodes], self.spec, path)
+        with _texts_of(path):
+            nodes = [*session.get_inputs(), *session.get_outputs()]
+            tensors = [(node.name, _TYPES.get(node.type, node.type), node.shape) for node in nodes]
+        check_tensors(tensors, self.spec, path)
         self._session: ort.InferenceSession | None = session
         self._device = device
         self._binding = session.io_binding()
@@ -201,7 +204,18 @@ def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -
 
 
 def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
-    return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where=str(path))
+    with _texts_of(path):
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    return ModelSpec.from_metadata(text, where=str(path))
+
+
+@contextlib.contextmanager
+def _texts_of(path: Path) -> Iterator[None]:
+    """ONNX Runtime loads models whose texts are not UTF-8, and fails only when they are asked for."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise BackendError(f"{path}: holds names or metadata that are not UTF-8; export it again") from error
 
 
 def _first_line(error: Exception) -> str:
