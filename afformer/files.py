@@ -20,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder is missing, full or write-protected.
     """
-    _require_name(path)
+    check_name(path)
     with _writing(path), temporary_file(path) as temporary:
         yield temporary
         temporary.replace(path)
@@ -42,7 +42,7 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: `path` is a folder, or nothing can be written beside it.
     """
-    _require_name(path)
+    check_name(path)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
     with _writing(path), temporary_file(path):
@@ -55,7 +55,7 @@ def make_folder(path: Path) -> None:
     Raises:
         OutputError: It is a file, or cannot be created.
     """
-    _require_name(path)
+    check_name(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -71,7 +71,12 @@ def _writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
-def _require_name(path: Path) -> None:
+def check_name(path: Path) -> None:
+    """Refuses what no file or folder can be called.
+
+    Raises:
+        OutputError: The path holds a NUL character.
+    """
     if "\0" in str(path):  # the system's functions raise a ValueError, which would look like a fault of ours
         raise OutputError(f"{str(path)!r}: holds a NUL character, which no path may; choose another place")
 

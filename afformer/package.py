@@ -14,7 +14,7 @@ from typing import Any
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError, OutputError
-from afformer.files import make_folder
+from afformer.files import check_name, make_folder
 from afformer.inspection import read_spec
 from afformer.runtime.backends.registry import backend_name
 from afformer.spec import ModelSpec
@@ -85,8 +85,7 @@ def cpp_sources() -> Path:
 
 
 def _require_free(folder: Path) -> None:
-    if "\0" in str(folder):
-        raise OutputError(f"{str(folder)!r}: holds a NUL character, which no path may; name another folder")
+    check_name(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is no folder; name a new one")
     if folder.exists() and any(folder.iterdir()):

@@ -20,6 +20,7 @@ WITHOUT_A_MODULE = {
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
     "test_layering.py": "imports of the whole package",
+    "test_main.py": "the program, `afformer/__main__.py`",
     "test_suite.py": "the tests",
 }
 """Tests of something else than one module, and what that is."""

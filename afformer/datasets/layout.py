@@ -32,6 +32,9 @@ def pairs(dataset: Dataset, images: Path, labels: Path) -> list[tuple[Path, Path
     Raises:
         ImageError: A folder is missing or empty, or some pictures have no label, or some labels no picture.
     """
+    for folder in (images, labels):
+        if "\0" in str(folder):
+            raise ImageError(f"{str(folder)!r}: holds a NUL character, which no path may; check the path")
     if images.resolve() == labels.resolve():
         raise ImageError(f"{images}: pictures and labels must lie in two folders, but both are this one")
     pictures = _by_stem(dataset.image_suffix, _files(images, PICTURE_EXTENSIONS, "pictures"), images)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from afformer.errors import OutputError
-from afformer.files import make_folder
+from afformer.files import check_name, make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
 from afformer.runtime.choices import Colours
@@ -109,6 +109,8 @@ def segment_pictures(
     Raises:
         AfformerError: The model or the source cannot be opened, or the folder cannot be written.
     """
+    if folder is not None:
+        check_name(folder)
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded_opencv())
         frames = _without_results(stack.enter_context(open_source(source)), folder)

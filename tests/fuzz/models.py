@@ -43,7 +43,7 @@ def _inside(data: bytes, chance: random.Random) -> bytes:
         model = onnx.load_from_string(data)
         entry = next(entry for entry in model.metadata_props if entry.key == METADATA_KEY)
         entry.value = changed(entry.value.encode(), chance).decode()
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
     except Exception:  # whatever the bytes are, they are no model
         return mutated(data, chance)
 
