@@ -12,6 +12,10 @@ MODEL = _FOLDER / "afformer_tiny_camvid_360x480.onnx"
 """The same exported at 360x480 with `--precision fp16`, for use without PyTorch."""
 
 
+NAME = "tiny-camvid"
+"""What the bundled model is called where a command takes a model or a checkpoint."""
+
+
 def pictures() -> list[Path]:
     """The bundled pictures; their origin and licences are in LICENSES.md beside them."""
     return sorted(_FOLDER.glob("*.jpg"))
