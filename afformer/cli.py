@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from afformer.commands import engines, measures, models, pictures
+from afformer.commands import engines, measures, models, pictures, serve
 from afformer.commands.report import echo_error
 from afformer.errors import AfformerError
 from afformer.version import __version__
@@ -45,5 +45,6 @@ for command in (
     measures.compare,
     measures.benchmark,
     engines.doctor,
+    serve.serve,
 ):
     main.add_command(command)

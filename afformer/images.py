@@ -44,8 +44,16 @@ def read_image(path: Path) -> RGBImage:
     Raises:
         ImageError: The file is missing, empty, truncated, damaged or no picture.
     """
-    pixels = _decode(_read(path), cv2.IMREAD_COLOR, path)
-    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return _rgb(_read(path), path)
+
+
+def decode_image(data: bytes, name: str) -> RGBImage:
+    """As `read_image`, from a file's bytes; `name` stands for the file in errors.
+
+    Raises:
+        ImageError: The data is empty, truncated, damaged or not a picture.
+    """
+    return _rgb(_checked(data, name), name)
 
 
 def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
@@ -88,6 +96,15 @@ def write_image(path: Path, image: RGBImage) -> None:
     _write(path, _encode(path, path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
+def encode_image(image: RGBImage, suffix: str) -> bytes:
+    """A picture, `(H, W, 3)` uint8 RGB, as a file of the format that an extension such as `.png` stands for.
+
+    Raises:
+        OutputError: The extension stands for no format that can be written.
+    """
+    return _encode("picture", suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
 def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     """Writes a class map such that its pixels are the class ids and viewers show the palette's colours.
 
@@ -103,11 +120,15 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: masks keep class ids exactly only as PNG; name the file .png")
+    _write(path, encode_mask(classmap, palette))
+
+
+def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
+    """What `write_mask` writes."""
     if len(palette) > 256:
-        _write(path, _encode(path, ".png", classmap.astype(np.uint16)))
-        return
+        return _encode("mask", ".png", classmap.astype(np.uint16))
     colours = [*palette, *[(0, 0, 0)] * (256 - len(palette))][: max(len(palette), int(classmap.max()) + 1)]
-    _write(path, png.with_palette(_encode(path, ".png", classmap.astype(np.uint8)), colours))
+    return png.with_palette(_encode("mask", ".png", classmap.astype(np.uint8)), colours)
 
 
 def _read(path: Path) -> bytes:
@@ -115,6 +136,10 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return _checked(data, path)
+
+
+def _checked(data: bytes, path: Path | str) -> bytes:
     if not data:
         raise ImageError(f"{path}: is empty (0 bytes), not a picture; copy or download it again")
     whole = png.is_whole(data) if data.startswith(png.SIGNATURE) else _jpeg_is_whole(data)
@@ -134,7 +159,12 @@ def _jpeg_is_whole(data: bytes) -> bool:
     return marker is not None
 
 
-def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
+def _rgb(data: bytes, path: Path | str) -> RGBImage:
+    pixels = _decode(data, cv2.IMREAD_COLOR, path)
+    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _decode(data: bytes, flags: int, path: Path | str) -> cv2.typing.MatLike:
     try:
         with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -145,7 +175,7 @@ def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
     return pixels
 
 
-def _encode(path: Path, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
+def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
     try:
         with quiet_opencv():
             done, data = cv2.imencode(suffix, pixels)

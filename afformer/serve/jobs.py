@@ -1,0 +1,154 @@
+"""What waits for a model, and the bounded queue it waits in."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import threading
+import time
+from collections import deque
+
+from afformer.runtime.backends.base import Array
+from afformer.runtime.preprocess import Fit
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Nanoseconds that a job spent, and how many rows were run with it.
+
+    Attributes:
+        queue: Waiting for a worker and for others to fill the batch.
+        input: Before the network: copying or pre-processing, of the whole batch.
+        infer: In the network.
+        output: After it: copying or post-processing, of the whole batch.
+        rows: Rows of the batch that were in use.
+    """
+
+    queue: int
+    input: int
+    infer: int
+    output: int
+    rows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a model made of a job: `(n, ...)` output rows, or an `(H, W)` class map."""
+
+    value: Array
+    timing: Timing
+
+
+@dataclasses.dataclass(eq=False)
+class Job:
+    """One request's work.
+
+    Attributes:
+        value: `(n, ...)` rows of the model's input tensor, or an `(H, W, 3)` uint8 RGB picture.
+        fit: How the picture is brought to the input size; None for rows of the input tensor.
+        future: Gets the answer; cancelled by a client that left.
+        since: When it was queued, by `time.perf_counter_ns`.
+    """
+
+    value: Array
+    fit: Fit | None = None
+    future: concurrent.futures.Future[Answer] = dataclasses.field(default_factory=concurrent.futures.Future)
+    since: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch that it takes."""
+        return len(self.value) if self.fit is None else 1
+
+
+class QueueFull(Exception):  # noqa: N818 - as queue.Full
+    """No place is left."""
+
+
+class QueueClosed(Exception):  # noqa: N818
+    """The model is being unloaded."""
+
+
+class JobQueue:
+    """Jobs in order of arrival, handed out in batches of one kind.
+
+    Args:
+        places: Jobs that may wait.
+        batch: Rows that a batch holds.
+        max_wait_s: Seconds for which an incomplete batch waits for more, from its first job's arrival.
+    """
+
+    def __init__(self, places: int, batch: int, max_wait_s: float) -> None:
+        self._places, self._batch, self._max_wait_s = places, batch, max_wait_s
+        self._waiting: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, job: Job) -> None:
+        """Adds a job.
+
+        Raises:
+            QueueFull, QueueClosed: It was not added.
+        """
+        with self._changed:
+            if self._closed:
+                raise QueueClosed
+            if len(self._waiting) >= self._places:
+                raise QueueFull
+            job.since = time.perf_counter_ns()
+            self._waiting.append(job)
+            self._changed.notify()
+
+    def withdraw(self, job: Job) -> None:
+        """Cancels a job; if it still waits, its place is free at once."""
+        job.future.cancel()
+        with self._changed:
+            if job in self._waiting:
+                self._waiting.remove(job)
+
+    def take(self) -> list[Job]:
+        """Waits for jobs that can be run together; none means that the queue is closed and empty."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return []
+                batch = self._gather()
+                # A worker that waited must not keep others from what it did not take.
+                self._changed.notify()
+                if batch:
+                    return batch
+
+    def close(self) -> None:
+        """Takes no more jobs; what waits is still handed out."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _gather(self) -> list[Job]:
+        first = self._waiting.popleft()
+        batch = [first] if first.future.set_running_or_notify_cancel() else []
+        if first.fit is Fit.SLIDE:  # its tiles fill the model's batch
+            return batch
+        until = time.monotonic() + self._max_wait_s - (time.perf_counter_ns() - first.since) / 1e9
+        self._add_to(batch, first.fit)
+        while batch and not self._closed and sum(job.rows for job in batch) < self._batch:
+            left = until - time.monotonic()
+            if left <= 0 or not self._changed.wait(left):
+                break
+            self._add_to(batch, first.fit)
+        return batch
+
+    def _add_to(self, batch: list[Job], fit: Fit | None) -> None:
+        """Moves what fits into the batch out of the queue, in order."""
+        room = self._batch - sum(job.rows for job in batch)
+        for job in [job for job in self._waiting if job.fit is fit]:
+            if job.rows > room:
+                return
+            self._waiting.remove(job)
+            if job.future.set_running_or_notify_cancel():
+                batch.append(job)
+                room -= job.rows
