@@ -102,12 +102,13 @@ class JobQueue:
             self._waiting.append(job)
             self._changed.notify()
 
-    def withdraw(self, job: Job) -> None:
-        """Cancels a job; if it still waits, its place is free at once."""
-        job.future.cancel()
+    def withdraw(self, job: Job) -> bool:
+        """Takes back a job that no worker has begun, whose place is free at once; tells whether it did."""
         with self._changed:
-            if job in self._waiting:
-                self._waiting.remove(job)
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+        return job.future.cancel()
 
     def take(self) -> list[Job]:
         """Waits for jobs that can be run together; none means that the queue is closed and empty."""

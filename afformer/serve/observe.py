@@ -32,6 +32,7 @@ class Observer:
         self._app, self._state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

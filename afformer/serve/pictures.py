@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from PIL import Image, UnidentifiedImageError
 from starlette.datastructures import UploadFile
@@ -78,7 +78,7 @@ class _InMemory(MultiPartParser):
 
 
 async def _uploaded(request: Request, body: bytes, limits: Limits) -> bytes:
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = _InMemory(request.headers, chunks(), max_files=1, max_fields=16, max_part_size=limits.body)

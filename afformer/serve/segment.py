@@ -81,7 +81,7 @@ async def _segmented(
     image = await asyncio.to_thread(decode, data)
     decoded = time.perf_counter_ns()
     deadline = min(timeout or state.limits.deadline_s, state.limits.deadline_s)
-    answer = await served.answer(Job(image, fit), deadline, request.receive())
+    answer = await served.answer(Job(image, fit), deadline, request.receive)
     answered = time.perf_counter_ns()
     accepted = request.headers.get("accept-encoding", "") if look.output in (Output.JSON, Output.RAW) else ""
     content, headers = await asyncio.to_thread(_written, image, answer.value, served, look, accepted)

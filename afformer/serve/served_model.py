@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from afformer.errors import AfformerError
@@ -96,23 +96,23 @@ class ServedModel:
         if len(self.queue) >= self._limits.queue:
             raise self._full()
 
-    async def answer(self, job: Job, deadline_s: float, left: Awaitable[object]) -> Answer:
+    async def answer(self, job: Job, deadline_s: float, left: Callable[[], Awaitable[object]]) -> Answer:
         """Waits for a job's answer, for the deadline, or for the client to leave, whichever is first.
 
         Args:
             job: The work.
             deadline_s: Seconds to wait.
-            left: Is done when the client is gone.
+            left: Returns when the client is gone.
 
         Raises:
             Refusal: 503, the queue is full or the deadline has passed; 400, the model is unloaded; 500, it failed.
             ClientLeft: Nobody waits for the answer.
         """
         self._put(job)
-        gone = asyncio.ensure_future(left)
+        gone = asyncio.create_task(_finished(left))
         future = asyncio.wrap_future(job.future)
         try:
-            await asyncio.wait({future, gone}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((future, gone), timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
             if future.done():
                 return _result(future, self.name)
             if gone.done():
@@ -120,8 +120,7 @@ class ServedModel:
             raise busy(f"model '{self.name}': no answer within {deadline_s:g} s; try again later", self._expected_s())
         finally:
             gone.cancel()
-            if not future.done():
-                self.queue.withdraw(job)
+            if self.queue.withdraw(job):
                 self.statistics.failed(time.perf_counter_ns() - job.since)
 
     def close(self) -> None:
@@ -172,6 +171,10 @@ class ServedModel:
             self.statistics.succeeded(answer.timing, job.rows)
             self._metrics.queued(self.name, answer.timing)
             job.future.set_result(answer)
+
+
+async def _finished(left: Callable[[], Awaitable[object]]) -> None:
+    await left()
 
 
 def _result(future: asyncio.Future[Answer], name: str) -> Answer:

@@ -46,7 +46,7 @@ def serve(models: Mapping[str, Path], options: ServeOptions, *, started: Callabl
 
 
 def make_server(app: object, options: ServeOptions) -> uvicorn.Server:
-    """uvicorn with our connections and our logging."""
+    """An uvicorn server with our connections and our logging."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=protocol_of(options.limits),
@@ -95,7 +95,7 @@ def _url(listener: socket.socket) -> str:
 
 @contextlib.contextmanager
 def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises the signal that ended it again, which would kill the process; here, ending is success."""
+    """Keeps uvicorn from killing the process with the signal that ended it; here, ending is success."""
 
     def ignore(_: int, __: FrameType | None) -> None:
         pass

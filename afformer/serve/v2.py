@@ -120,7 +120,7 @@ async def infer(request: Request, model: str, version: str | None = None) -> Res
         else:
             inference = parse_inference(body, length, served.spec, served.name)
         deadline = min(inference.timeout_s or state.limits.deadline_s, state.limits.deadline_s)
-        answer = await served.answer(Job(inference.rows), deadline, request.receive())
+        answer = await served.answer(Job(inference.rows), deadline, request.receive)
         head = {"model_name": served.name, "model_version": VERSION}
         if inference.binary:
             content, json_length = write_inference(answer.value, served.spec, inference, head)
