@@ -1,6 +1,6 @@
 """`afformer-cli`: the commands, which live in `afformer.commands`.
 
-Exit codes: 0 done, 1 an error or a picture that failed, 2 a wrong command line.
+Exit codes: 0 done, 1 an error or a picture that failed, 2 a wrong command line, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,42 +9,42 @@ from typing import Any
 
 import click
 
-from afformer.commands import engines, measures, models, pictures, serve
-from afformer.commands.report import echo_error
+from afformer.commands.benchmark import benchmark
+from afformer.commands.compare import compare
+from afformer.commands.demo import demo
+from afformer.commands.doctor import doctor
+from afformer.commands.engine import engine
+from afformer.commands.evaluate import evaluate
+from afformer.commands.export import export
+from afformer.commands.flags import with_flags
+from afformer.commands.infer import infer
+from afformer.commands.inspect import inspect
+from afformer.commands.package import package
+from afformer.commands.quantize import quantize
+from afformer.commands.report import print_error
+from afformer.commands.serve import serve
 from afformer.errors import AfformerError
 from afformer.version import __version__
 
 
 class Commands(click.Group):
-    """A group whose commands print a user's error as one line."""
+    """A group whose commands print a user's error as one line, with their own flags."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
         try:
             return super().invoke(ctx)
         except AfformerError as error:
-            echo_error(str(error))
+            command = self.commands[ctx.invoked_subcommand or ""]
+            print_error(with_flags(str(error), command, self.commands.values()))
             ctx.exit(error.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(__version__, prog_name="afformer-cli")
+@click.version_option(__version__, "-V", "--version", prog_name="afformer-cli")
 def main() -> None:
     """AFFormer semantic segmentation: from a PyTorch checkpoint to low-power devices."""
 
 
-for command in (
-    models.export,
-    models.quantize,
-    engines.engine,
-    models.inspect,
-    models.package,
-    pictures.infer,
-    pictures.demo,
-    measures.evaluate,
-    measures.compare,
-    measures.benchmark,
-    engines.doctor,
-    serve.serve,
-):
+for command in (export, quantize, engine, inspect, package, infer, demo, evaluate, compare, benchmark, serve, doctor):
     main.add_command(command)

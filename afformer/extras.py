@@ -1,4 +1,4 @@
-"""Packages that only some tasks need, and the line that installs them."""
+"""Packages that only some tasks need, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from afformer.errors import AfformerError
 
 @contextlib.contextmanager
 def requires_extra(extra: str) -> Iterator[None]:
-    """Turns a missing package into the line that installs it.
+    """Turns a missing package into an error with the command that installs it.
 
     Raises:
         AfformerError: The body imported a module that is not installed.

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and known by their digest."""
+"""Files that are written whole or not at all, and their digests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from afformer.errors import OutputError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; what is written there replaces `path` if the body ends without an error.
+    """Yields a temporary path beside `path`; what is written there replaces `path` if the block raises nothing.
 
     Raises:
         OutputError: The folder is missing, full or write-protected.
@@ -30,8 +30,18 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a file through `replacing`.
+
+    Raises:
+        OutputError: The folder is missing, full or write-protected.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def check_writable(path: Path) -> None:
-    """Fails before long work whose result could not be written.
+    """Refuses a path before the work whose result could not be written there.
 
     Raises:
         OutputError: `path` is a folder, or nothing can be written beside it.
@@ -47,19 +57,19 @@ def check_writable(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder, and those above it, unless it is there.
+    """Creates a folder and its parents, unless it exists.
 
     Raises:
-        OutputError: It is a file, or cannot be made.
+        OutputError: It is a file, or cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: is no folder and cannot be made one ({error.strerror})") from error
+        raise OutputError(f"{path}: cannot be created as a folder ({error.strerror}); choose another place") from error
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of the file."""
+    """The file's SHA-256 in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,7 +1,7 @@
-"""`ModelSpec`: what a deployed model must know about itself, so that nobody has to retype it.
+"""`ModelSpec`: what a model file knows about itself, so that nobody has to retype it.
 
-The spec is one JSON object. It travels in the ONNX metadata under `METADATA_KEY`, beside an engine file, and through
-the C++ runtime. Numbers follow the training pipeline: mean and std are in RGB order on the 0..255 scale.
+The spec is one JSON object in the metadata of an ONNX file, under `METADATA_KEY`, and in the JSON beside an engine; the
+C++ runtime reads it as well. As in training, mean and std are in RGB order on the 0..255 scale.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RGB = tuple[int, int, int]
 
 
 class InputKind(enum.Enum):
-    """What the model's input tensor `image` holds."""
+    """Content of the model's input tensor `image`."""
 
     FLOAT32 = "float32"
     """`(n, 3, H, W)` float32, RGB, already normalised with mean and std."""
@@ -33,7 +33,7 @@ class InputKind(enum.Enum):
 
 
 class OutputKind(enum.Enum):
-    """What the model's output tensor holds."""
+    """Content of the model's output tensor, which has the value's name."""
 
     LOGITS = "logits"
     """`logits`: `(n, classes, ceil(H/8), ceil(W/8))` float32."""
@@ -51,22 +51,22 @@ class Precision(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """Everything around the network that its answer depends on.
+    """Everything besides the network that its answer depends on.
 
     Attributes:
         variant: `tiny`, `small` or `base`.
         input_hw: Height and width of the network's input, in pixels.
         classes: Class names; the index is the class id.
-        palette: One RGB colour (0..255) a class.
+        palette: One RGB colour (0..255) per class.
         dataset: The label convention's name (`camvid`, ...), or `custom`.
         batch: Pictures per call.
-        input: What `image` holds.
-        output: What the output tensor holds.
+        input: Content of the input tensor.
+        output: Content of the output tensor.
         precision: Number format inside the model.
         mean: Per-channel mean, RGB, 0..255 scale.
         std: Per-channel standard deviation, RGB, 0..255 scale.
         checkpoint_sha256: Hex digest of the checkpoint file.
-        tools: Versions of the tools that made the artifact, by name.
+        tools: Versions of the tools that made the model, by name.
     """
 
     variant: str
@@ -113,21 +113,21 @@ class ModelSpec:
 
     @property
     def logits_hw(self) -> tuple[int, int]:
-        """Height and width of the logits: a stem and a stage of stride 2 each, three times, odd sizes rounded up."""
+        """Height and width of the logits: an eighth of the input's, rounded up (three strides of 2)."""
         height, width = self.input_hw
         return -(-height // 8), -(-width // 8)
 
     def to_json(self) -> str:
-        """The spec as one JSON object, its format's version first."""
+        """The spec as one JSON object, starting with the version of its format."""
         fields = {"spec_version": SPEC_VERSION, **dataclasses.asdict(self), **_implied(self.input)}
         return json.dumps({k: v.value if isinstance(v, enum.Enum) else v for k, v in fields.items()})
 
     @classmethod
     def from_metadata(cls, text: str | None, where: str) -> ModelSpec:
-        """Reads what a model file holds under `METADATA_KEY`; `where` names the file in errors.
+        """Reads the text that a model file has under `METADATA_KEY`; `where` names the file in errors.
 
         Raises:
-            SpecError: There is nothing, or no spec that can be read.
+            SpecError: There is no text, or it is not a readable spec.
         """
         if text is None:
             raise SpecError(
@@ -141,7 +141,7 @@ class ModelSpec:
         """Reads `to_json`'s output; `where` names the file in errors.
 
         Raises:
-            SpecError: The text is no spec, or one of a newer format.
+            SpecError: The text is not a spec, or of another format.
         """
         try:
             fields = json.loads(text)
@@ -157,7 +157,7 @@ class ModelSpec:
 
 
 def _implied(kind: InputKind) -> dict[str, Any]:
-    """What follows from the rest, written for readers that are not this package."""
+    """Fields that follow from the others, written for readers other than this package."""
     return {"layout": "NCHW" if kind is InputKind.FLOAT32 else "NHWC", "color_order": "RGB", "stride": 8}
 
 

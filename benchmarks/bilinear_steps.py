@@ -27,7 +27,7 @@ def in_two_steps(
     """Logits `(C, h, w)` -> `(C, H, W)` at the input size -> at the picture's size -> class map."""
     planes = [cv2.resize(plane, input_hw[::-1], interpolation=cv2.INTER_LINEAR) for plane in logits]
     planes = [cv2.resize(plane, image_hw[::-1], interpolation=cv2.INTER_LINEAR) for plane in planes]
-    return np.argmax(planes, axis=0).astype(np.uint8)
+    return np.asarray(np.argmax(planes, axis=0), np.uint8)
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""What a video frame costs around the network: pre-processing, post-processing and overlay as a share of inference.
+"""Pre-processing, post-processing and overlay of a video frame as a share of its inference.
 
     python benchmarks/end_to_end.py [MODEL.onnx] [--threads 2] [--frames 60] [--size 512x512]
 
-Without a model it makes one of 150 classes from the bundled network: its eleven classes, and 139 that are mixtures of
-them with a little of everything, a bit less likely. On a street about twenty of them are seen, and six compete at a
-border. Frames of several sizes take turns.
+Without a model it makes one of 150 classes from the bundled network: its eleven classes, and 139 random mixtures of
+them that are a little less likely. A street then shows about twenty classes, six of which compete at a border. Frames
+of several sizes take turns.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import torch
 
 from afformer import Segmenter, assets, datasets
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
+from afformer.export.onnx_graph import build_graph
 from afformer.images import RGBImage, read_image
-from afformer.measure.benchmark import aligned
 from afformer.measure.machine import Machine
+from afformer.measure.tables import aligned
 from afformer.measure.timing_worker import Stopwatch
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import AFFormer
@@ -71,7 +71,7 @@ def frame_times(
 def measure(model: Path, threads: int, count: int) -> list[list[str]]:
     """A row of text for each size of frame."""
     picture = read_image(next(path for path in assets.pictures() if "1280x720" in path.name))
-    frames = [np.ascontiguousarray(cv2.resize(picture, (width, height))) for height, width in FRAMES_HW]
+    frames = [np.ascontiguousarray(cv2.resize(picture, (width, height)), np.uint8) for height, width in FRAMES_HW]
     maps = [np.empty(frame.shape[:2], np.uint8) for frame in frames]
     times: list[list[tuple[float, ...]]] = [[] for _ in frames]
     with open_backend(model, threads=threads) as backend:
@@ -105,7 +105,7 @@ def main() -> None:
         rows = measure(model, args.threads, args.frames)
     print(Machine.here().to_text())
     print(f"\n{args.threads} threads, {args.frames} frames of each size in turns, medians in ms; share: of inference")
-    print("\n".join(aligned([["frame", *PARTS, "share", "classes seen"], *rows])))
+    print("\n".join(aligned([["frame", *PARTS, "share", "classes seen"], *rows], left=("frame",))))
 
 
 if __name__ == "__main__":

@@ -17,18 +17,26 @@ import onnx
 import torch
 
 from afformer.commands.options import hxw
-from afformer.export.onnx import build_graph
-from afformer.export.onnx_graph import OPSET
-from afformer.measure.timing import Contender, race
+from afformer.export.onnx_graph import OPSET, build_graph
+from afformer.measure.timing import Case, time_models
 from afformer.model.network import VARIANTS, AFFormer
+from afformer.runtime.opening import OpenOptions
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
 def plain_export(network: AFFormer, spec: ModelSpec, path: Path) -> Path:
     """Writes what `torch.onnx.export` makes of the reference network, with our spec so that our backends open it."""
     example = torch.zeros(1, 3, *spec.input_hw)
-    names = {"input_names": ["image"], "output_names": ["logits"]}
-    torch.onnx.export(network, (example,), path, opset_version=OPSET, external_data=False, verbose=False, **names)
+    torch.onnx.export(
+        network,
+        (example,),
+        path,
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+        input_names=["image"],
+        output_names=["logits"],
+    )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.save(model, path)
@@ -50,7 +58,8 @@ def main() -> None:
     spec = ModelSpec(args.variant, args.size, names, ((0, 0, 0),) * args.classes)
     paths = [plain_export(network, spec, args.folder / "plain.onnx"), args.folder / "static.onnx"]
     onnx.save(build_graph(network, spec), paths[1])
-    timings = race([Contender(path, threads=args.threads) for path in paths], rounds=args.rounds, calls=10)
+    cases = [Case(path, OpenOptions(threads=args.threads)) for path in paths]
+    timings = time_models(cases, rounds=args.rounds, calls=10)
     print(f"{platform.machine()}, {args.threads} threads, {args.variant} {args.size[0]}x{args.size[1]}")
     for path, timing in zip(paths, timings, strict=True):
         nodes = collections.Counter(node.op_type for node in onnx.load(path).graph.node).total()

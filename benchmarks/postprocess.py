@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from afformer.commands.options import hxw
 from afformer.images import read_image
 from afformer.runtime import Segmenter, classmap_from_logits
 
@@ -102,18 +103,12 @@ def measure(logits: Logits, out_hw: tuple[int, int], rounds: int) -> list[float]
     return [statistics.median(collected[1:]) for collected in seconds]
 
 
-def size(text: str) -> tuple[int, int]:
-    """Height and width from `HxW`."""
-    height, width = text.lower().split("x")
-    return int(height), int(width)
-
-
 def main() -> None:
     """Prints one line a method."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", type=Path, help="an ONNX model, or an .npz with `logits`")
     parser.add_argument("picture", type=Path, nargs="?")
-    parser.add_argument("--size", type=size, help="of the class map; the picture's own if left out")
+    parser.add_argument("--size", type=hxw, help="of the class map; the picture's own if left out")
     parser.add_argument("--threads", type=int, default=1, help="OpenCV's, which the full-size ways profit from")
     parser.add_argument("--rounds", type=int, default=30)
     args = parser.parse_args()

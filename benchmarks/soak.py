@@ -1,11 +1,11 @@
-"""Does anything grow? Long videos and long hours, with everything around the model real and the model itself pretended.
+"""Does anything grow over long videos and long hours? Everything is real but the model.
 
     python benchmarks/soak.py video [--frames 10000]    a 640x480 video into a video and JSON lines: memory, threads,
                                                         handles
     python benchmarks/soak.py camera [--hours 2]        a 30 fps camera in simulated time, a model that takes three and
                                                         a bit frames: delay, dropped frames, memory
 
-Needs Linux, whose /proc says what a process holds.
+Needs Linux for its /proc.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from afformer.images import ClassMap
 from afformer.streams.flow import segment_stream
+from afformer.streams.frames import Frame
 from afformer.streams.sinks import JsonLinesSink
 from afformer.streams.smoothing import Smoothing
-from afformer.streams.sources import Frame, open_source
-from afformer.streams.video import VideoSink
+from afformer.streams.sources import open_source
+from afformer.streams.video_sink import VideoSink
 from tests.builders.videos import RENDERER, SimulatedWorld, by_brightness, street
 
 FPS = 30
 
 
 class Watch:
-    """Notes what the process holds, at frame 100 and at its highest afterwards."""
+    """Notes the process's memory at frame 100 and its maximum afterwards."""
 
     def __init__(self) -> None:
         self.frames, self.first, self.highest = 0, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""What a whole video costs beside its inference: decoding, segmenting, drawing and encoding, against the model alone.
+"""What decoding, drawing and encoding a video cost on top of inference: the whole video against the model alone.
 
     python benchmarks/video.py [MODEL.onnx] [--threads 2] [--rounds 12] [--frames 60] [--size 640x480]
 
@@ -13,6 +13,7 @@ import multiprocessing as mp
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from afformer.measure.machine import Machine
 from afformer.runtime import open_backend
 from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.opening import OpenOptions
-from afformer.streams.segment import Wanted, segment_pictures
+from afformer.streams.segment import OutputOptions, segment_pictures
 from cpp import ride
 
 
@@ -58,13 +59,13 @@ def whole(turns: Connection, model: Path, threads: int, clip: Path) -> None:
             model,
             [str(clip)],
             clip.parent / "out",
-            wanted=Wanted(video=True),
+            output_options=OutputOptions(video=True),
             open_options=OpenOptions(threads=threads),
         )
         turns.send(result.flow.seconds)
 
 
-def start(task: object, *args: object) -> Connection:
+def start(task: Callable[..., None], *args: object) -> Connection:
     here, there = mp.Pipe()
     mp.get_context("spawn").Process(target=task, args=(there, *args), daemon=True).start()
     return here
@@ -72,7 +73,7 @@ def start(task: object, *args: object) -> Connection:
 
 def ask(worker: Connection) -> float:
     worker.send(True)
-    return worker.recv()
+    return float(worker.recv())
 
 
 def main() -> None:

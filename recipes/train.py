@@ -22,7 +22,7 @@ from afformer import datasets
 from afformer.errors import AfformerError, BackendError
 from afformer.files import check_writable, replacing
 from afformer.images import ClassMap, RGBImage
-from afformer.measure.evaluation import Evaluation, evaluate
+from afformer.measure.evaluation import Evaluation, evaluate_segmenter
 from afformer.model.checkpoint import save_checkpoint
 from afformer.model.network import VARIANTS, AFFormer
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD
@@ -112,7 +112,7 @@ def validate(network: AFFormer, dataset: datasets.Dataset, folder: Path, device:
         classmap: ClassMap = full.argmax(1)[0].to(torch.uint8).cpu().numpy()
         return classmap
 
-    found = evaluate(segment, datasets.pairs(dataset, folder / "images", folder / "labels"), dataset)
+    found = evaluate_segmenter(segment, datasets.pairs(dataset, folder / "images", folder / "labels"), dataset)
     if found.failures:
         raise AfformerError(found.failures[0].reason)
     return found
@@ -149,7 +149,7 @@ def train(options: argparse.Namespace) -> None:
             full = F.interpolate(logits.float(), labels.shape[1:], mode="bilinear", align_corners=False)
             loss = F.cross_entropy(full, labels.to(device).long(), weights, ignore_index=datasets.IGNORE)
             run.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             run.optimizer.step()
             average(run.ema, network, step)
             total += loss.detach()

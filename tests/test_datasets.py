@@ -110,7 +110,9 @@ def test_cityscapes_train_ids_stay() -> None:
 
 
 def test_a_file_of_no_known_kind_is_refused() -> None:
-    with pytest.raises(ImageError, match=r"color.png: is no label file of Cityscapes; expected a name like .*labelIds"):
+    with pytest.raises(
+        ImageError, match=r"color.png: is not a label file of Cityscapes; expected a name like .*labelIds"
+    ):
         datasets.CITYSCAPES.train_ids(np.zeros((1, 1), np.uint8), Path("ulm_gtFine_color.png"))
 
 
@@ -185,7 +187,7 @@ def test_pictures_without_labels_and_labels_without_pictures_are_counted_and_nam
         ("empty", "labels", "holds no pictures"),
         ("images", "empty", "holds no labels"),
         ("images", "images", "both are this one"),
-        ("twins", "labels", "which of the two is meant"),
+        ("twins", "labels", "rename one of the two"),
     ],
 )
 def test_folders_that_cannot_be_paired_are_one_clear_line(

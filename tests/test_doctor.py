@@ -11,12 +11,12 @@ from typing import Any
 
 import onnxruntime as ort
 import pytest
+from click.testing import CliRunner
 
-from afformer import doctor as doctoring
-from afformer.doctor import Diagnosis, Finding, State, diagnose
+from afformer.cli import main
+from afformer.doctor import Diagnosis, Finding, State, diagnose, nvidia
 from afformer.errors import BackendError
 from afformer.measure.machine import Machine
-from tests.commands.test_cli import run
 from tests.nvidia.pretend import machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
 
@@ -94,7 +94,7 @@ def test_onnx_runtime_needs_a_gpu_and_no_package_of_cuda_for_python(monkeypatch:
         "afformer.runtime.backends.registry.open_backend",
         lambda *_, **__: contextlib.nullcontext(types.SimpleNamespace(description="ONNX Runtime, cuda")),
     )
-    monkeypatch.setattr(doctoring, "load_tensorrt_10", lambda: None)
+    monkeypatch.setattr(nvidia, "load_tensorrt_10", lambda: None)
     found = by_name(diagnose())
     for name, detail in (("onnxruntime on cuda", "ONNX Runtime, cuda"), ("onnxruntime-tensorrt", "TensorRT 10 found")):
         assert (found[name].state, found[name].detail) == (State.READY, detail)
@@ -116,7 +116,7 @@ def test_libraries_that_onnx_runtime_lacks_come_with_the_line_that_installs_them
         raise OSError("libnvinfer.so.10: cannot open shared object file")
 
     monkeypatch.setattr("afformer.runtime.backends.registry.open_backend", broken)
-    monkeypatch.setattr(doctoring, "load_tensorrt_10", absent)
+    monkeypatch.setattr(nvidia, "load_tensorrt_10", absent)
     found = by_name(diagnose())
     cuda, tensorrt = found["onnxruntime on cuda"], found["onnxruntime-tensorrt"]
     assert (cuda.state, cuda.remedy) == (State.BROKEN, 'pip install "onnxruntime-gpu[cuda,cudnn]"')
@@ -133,7 +133,9 @@ def test_a_driver_that_is_too_old_for_engines_gets_no_line_that_cannot_work() ->
         found = by_name(diagnose())
     for name in ("NVIDIA GPU", "tensorrt", "tensorrt, rtx engines", "engine"):
         assert (found[name].state, found[name].remedy) == (State.BROKEN, "")
-        assert found[name].detail.startswith("the driver knows CUDA 11.8, but engines need one for CUDA 12 or later")
+        assert found[name].detail.startswith(
+            "the NVIDIA driver supports CUDA 11.8, but engines need a driver for CUDA 12 or l"
+        )
 
 
 def test_a_driver_that_fails_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_the_table_shows_every_finding_once_with_the_line_below_it() -> None:
 
 
 def test_the_command_prints_the_table_or_json_and_ends_well() -> None:
-    told, plain = run("doctor"), run("doctor", "--json")
+    told, plain = (CliRunner().invoke(main, arguments) for arguments in (["doctor"], ["doctor", "--json"]))
     assert (told.exit_code, plain.exit_code) == (0, 0)
     assert "Runs models" in told.stdout
     report = json.loads(plain.stdout)

@@ -55,5 +55,5 @@ def test_folders_are_made_with_their_parents_unless_a_file_is_in_the_way(tmp_pat
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="is no folder"):
+    with pytest.raises(OutputError, match="cannot be created as a folder"):
         make_folder(tmp_path / "file" / "c")

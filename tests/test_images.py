@@ -156,14 +156,14 @@ def missing(path: Path) -> None:
     ("make", "message"),
     [
         (empty, "is empty"),
-        (text, "is no picture"),
+        (text, "is not a picture"),
         (header_only, "truncated"),
         (png_without_header, "damaged"),
         (missing, "No such file"),
         (Path.mkdir, "Is a directory"),
     ],
 )
-def test_what_is_no_picture_is_one_clear_line(
+def test_anything_but_a_picture_is_one_clear_line(
     tmp_path: Path, read: Callable[[Path], object], make: Callable[[Path], None], message: str
 ) -> None:
     make(tmp_path / "a.png")
@@ -249,7 +249,7 @@ def test_pixels_of_no_class_are_black_in_a_mask(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.xyz", "a", "a.png.part"])
 def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="is no format to write a picture in"):
+    with pytest.raises(OutputError, match="is not a format that pictures can be written in"):
         write_image(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []
 

@@ -23,7 +23,9 @@ from afformer.images import read_image, write_image
 from afformer.runtime import open_backend
 from afformer.runtime.render import Renderer
 from afformer.spec import ModelSpec
-from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
+from afformer.tensorrt.engine_info import EngineInfo, json_path
+from afformer.tensorrt.gpu import Gpu
+from afformer.tensorrt.packages import Library
 
 PICTURE = assets.pictures()[0]
 
@@ -40,7 +42,7 @@ def engine(tmp_path: Path, spec: ModelSpec) -> Path:
     plan = tmp_path / "street.engine"
     plan.write_bytes(b"plan")
     digest, gpu = sha256(plan), Gpu("Orin", (8, 7))
-    beside = EngineFile(spec, digest, Library.TENSORRT, "10.3.0", "12.6", gpu, "street.onnx", "1" * 64)
+    beside = EngineInfo(spec, digest, Library.TENSORRT, "10.3.0", "12.6", gpu, "street.onnx", "1" * 64)
     json_path(plan).write_text(beside.to_json())
     return plan
 
@@ -74,7 +76,7 @@ def test_an_engine_is_packed_with_its_json_and_the_lines_for_tensorrt(tmp_path: 
     result = package(engine, tmp_path / "device")
 
     assert result.exit_code == 0, result.output
-    assert EngineFile.beside(tmp_path / "device/street.engine") == EngineFile.beside(engine)
+    assert EngineInfo.beside(tmp_path / "device/street.engine") == EngineInfo.beside(engine)
     readme = (tmp_path / "device/README.md").read_text()
     assert "AFFORMER_WITH_TENSORRT=ON" in readme
     assert "TensorRT 10.3.0 on Orin" in readme
@@ -184,7 +186,7 @@ def _cut(engine: Path) -> None:
 
 
 def _of_rtx(engine: Path) -> None:
-    beside = dataclasses.replace(EngineFile.beside(engine), library=Library.TENSORRT_RTX, gpu=None)
+    beside = dataclasses.replace(EngineInfo.beside(engine), library=Library.TENSORRT_RTX, gpu=None)
     json_path(engine).write_text(beside.to_json())
 
 

@@ -1,80 +1,102 @@
-"""What commands have in common: options, and how they are read."""
+"""Options that commands share, and how options are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from afformer.runtime.opening import OpenOptions
+from afformer.datasets import DATASETS
+from afformer.runtime.choices import Device, Fit
+from afformer.runtime.opening import OpenOptions
 
-DATASETS = ("camvid", "cityscapes", "ade20k", "coco-stuff")
 FilePath = click.Path(path_type=Path)
 Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+E = TypeVar("E", bound=enum.Enum)
 
 
 def hxw(value: str) -> tuple[int, int]:
     """`HEIGHTxWIDTH` in pixels, such as 360x480, to (height, width)."""
     height, x, width = value.lower().partition("x")
     if not (x and height.isascii() and height.isdecimal() and width.isascii() and width.isdecimal()):
-        raise click.BadParameter(f"'{value}' is no size; expected HEIGHTxWIDTH in pixels, such as 360x480")
+        raise click.BadParameter(f"'{value}' is not a size; expected HEIGHTxWIDTH in pixels, such as 360x480")
     return int(height), int(width)
 
 
 def thread_counts(value: str) -> tuple[int, ...]:
-    """Numbers with commas between them, such as 1,2."""
+    """Numbers separated by commas, such as 1,2."""
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isascii() and part.isdecimal() for part in parts):
-        raise click.BadParameter(f"'{value}' are no thread counts; expected numbers with commas between, such as 1,2")
+        raise click.BadParameter(f"'{value}' is not a list of thread counts; expected numbers such as 1,2")
     return tuple(map(int, parts))
 
 
-device_option = click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to run. Default: the CPU; engines of a GPU on it."
+def enum_option(*names: str, of: Iterable[E], default: E | None = None, help: str | None = None) -> Decorator:
+    """An option whose choices are the values of enum members, and whose value is the member."""
+    members = {str(member.value): member for member in of}
+
+    def member(context: click.Context, option: click.Parameter, value: str | None) -> E | None:
+        return None if value is None else members[value]
+
+    return click.option(
+        *names,
+        type=click.Choice(list(members)),
+        default=None if default is None else str(default.value),
+        show_default=default is not None,
+        callback=member,
+        help=help,
+    )
+
+
+device_option = enum_option(
+    "--device", of=Device, help="Where to run. Default: cpu; TensorRT engines run on their GPU."
 )
-
-
-def open_model_options(command: Command) -> Command:
-    """Options that say how a model is opened."""
-    for option in reversed(
-        (
-            device_option,
-            click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0 lets the engine choose."),
-            click.option(
-                "--fit",
-                type=click.Choice(["stretch", "pad", "slide"]),
-                default="stretch",
-                show_default=True,
-                help="Bring pictures to the input size by resizing, by resizing with padding, or in overlapping tiles.",
-            ),
-            click.option(
-                "--size",
-                type=hxw,
-                help="Input size for a checkpoint, default as its data set is used; an exported model has its own.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-backend_option = click.option("--backend", help="Engine to run on; by the file's ending if left out.")
+backend_option = click.option("--backend", help="Backend to run on. Default: the one for the file's suffix.")
+size_option = click.option(
+    "--size",
+    "input_hw",
+    type=hxw,
+    help="Input size of a checkpoint, by default that of its data set; an exported model has its own.",
+)
+dataset_option = click.option(
+    "--dataset", type=click.Choice(list(DATASETS)), help="Label convention. Default: the model's own data set."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
-def open_options_from(options: dict[str, Any]) -> OpenOptions:
-    """The engine that `open_model_options` describe."""
-    from afformer.runtime.backends.base import Device
-    from afformer.runtime.opening import OpenOptions
-    from afformer.runtime.preprocess import Fit
+def open_model_options(command: Command) -> Command:
+    """Options that say how a model is opened; the command gets them as `open_options`."""
 
-    return OpenOptions(
-        backend=options.get("backend"),
-        device=Device(options["device"]) if options["device"] else None,
-        threads=options["threads"],
-        fit=Fit(options["fit"]),
-        input_hw=options["size"],
+    @functools.wraps(command)
+    def with_open_options(
+        *args: Any,
+        device: Device | None,
+        threads: int,
+        fit: Fit,
+        input_hw: tuple[int, int] | None,
+        backend: str | None = None,
+        **others: Any,
+    ) -> Any:
+        open_options = OpenOptions(backend, device, threads, fit, input_hw)
+        return command(*args, open_options=open_options, **others)
+
+    options = (
+        device_option,
+        click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0: the backend chooses."),
+        enum_option(
+            "--fit",
+            of=Fit,
+            default=Fit.STRETCH,
+            help="How pictures are brought to the input size: resized, resized and padded, or in overlapping tiles.",
+        ),
+        size_option,
     )
+    decorated: Command = with_open_options
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated

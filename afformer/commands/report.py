@@ -5,53 +5,32 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from afformer.measure.evaluation import Failure
+from afformer.commands.flags import with_flags
 
-T = TypeVar("T")
-
-
-def progress_bar(items: Sequence[T]) -> Iterable[T]:
-    """Shows progress on stderr, and nothing where stderr is no terminal."""
-    from tqdm import tqdm
-
-    shown: Iterable[T] = tqdm(items, unit="picture", leave=False, disable=not sys.stderr.isatty())
-    return shown
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 @contextlib.contextmanager
-def frame_bar() -> Iterator[Callable[[int, int | None], None]]:
-    """Shows how many frames are done on stderr, and nothing where stderr is no terminal."""
-    from tqdm import tqdm
-
-    with tqdm(unit="picture", leave=False, disable=not sys.stderr.isatty()) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
-
-
-@contextlib.contextmanager
-def step_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows one bar a step on stderr, and nothing where stderr is no terminal."""
+def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows on stderr how far each step is; nothing where stderr is not a terminal."""
     from tqdm import tqdm
 
     bar = tqdm(leave=False, disable=not sys.stderr.isatty())
     shown = ""  # a disabled bar does not know its own description
 
-    def show(step: str, done: int, total: int) -> None:
+    def show(step: str, done: int, total: int | None) -> None:
         nonlocal shown
         if step != shown:
             shown = step
-            bar.reset(total)
+            bar.reset()
             bar.set_description(step, refresh=False)
+        bar.total = total
         bar.update(done - bar.n)
 
     with bar:
@@ -63,18 +42,24 @@ def print_json(content: dict[str, Any]) -> None:
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def exit_with(failures: Sequence[Failure]) -> None:
-    """Reports pictures that failed, one line each, and ends with 1 if there are any."""
-    for failure in failures:
-        echo_error(failure.reason)
-    if failures:
-        echo_error(f"{count(len(failures), 'picture')} could not be used")
-        sys.exit(1)
+def print_text(text: str) -> None:
+    """What the library says, with the running command's flags, on stdout."""
+    click.echo(with_flags(text, click.get_current_context().command))
 
 
-def echo_error(message: str) -> None:
+def print_error(message: str) -> None:
     """One line on stderr, whatever characters a file's name or a library's message holds."""
     click.echo(f"Error: {' '.join(message.split())}", err=True)
+
+
+def exit_with(failures: Sequence[str], *, interrupted: bool = False) -> None:
+    """Reports pictures that failed, one line each, and ends the command if there are any or it was interrupted."""
+    for reason in failures:
+        print_error(reason)
+    if failures:
+        print_error(f"{count(len(failures), 'picture')} could not be used")
+    if failures or interrupted:
+        sys.exit(INTERRUPTED if interrupted else 1)
 
 
 def count(number: int, noun: str) -> str:

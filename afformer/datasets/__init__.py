@@ -1,7 +1,7 @@
 """The data sets that AFFormer is trained on: class names, palettes, label conventions, folder layouts.
 
-Names and palettes are those that the field's training tools use, so that a checkpoint, a mask and a table mean the same
-everywhere. One literal table a file.
+Names and palettes are those of the common training tools, so that checkpoints, masks and tables from there match ours.
+Each file has one table.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DATASETS = {dataset.name: dataset for dataset in (CAMVID, CITYSCAPES, ADE20K, CO
 
 _GOLDEN_ANGLE = 0.618033988749895
 _TONES = ((0.75, 0.95), (0.55, 0.75), (0.95, 0.70), (0.40, 1.0))
-"""(saturation, value) of neighbouring classes."""
+"""(saturation, value) of consecutive classes, in turn."""
 
 
 def by_name(name: str) -> Dataset:
@@ -61,21 +61,21 @@ def by_class_count(count: int) -> Dataset | None:
 
 
 def generic(count: int) -> Dataset:
-    """A nameless data set of `count` classes with well-spread colours; the ids in its labels are the class ids."""
+    """A data set of `count` classes without names, in distinct colours; the ids in its labels are the class ids."""
     return custom(tuple(f"class {i}" for i in range(count)), tuple(_colour(i) for i in range(count)))
 
 
 def custom(classes: tuple[str, ...], palette: tuple[RGB, ...]) -> Dataset:
-    """A data set of one's own: plain label files whose ids are the class ids, 255 ignored."""
+    """A data set with given classes: the ids in its label files are the class ids, and 255 is ignored."""
     return Dataset("custom", "custom data", classes, palette, (LabelFiles("", tuple(range(len(classes)))),))
 
 
 def for_model(spec: ModelSpec, name: str | None, where: Path) -> Dataset:
-    """The data set whose labels go with a model, with the model's own class names if it is of no known one.
+    """The data set whose labels fit a model; one with the model's own classes if the model names no known data set.
 
     Args:
-        spec: The model's.
-        name: The data set's name; None takes the one that the model names.
+        spec: Of the model.
+        name: Of the data set; None takes the one that the model names.
         where: The model file, for errors.
 
     Raises:
@@ -91,7 +91,7 @@ def for_model(spec: ModelSpec, name: str | None, where: Path) -> Dataset:
 
 
 def _colour(index: int) -> RGB:
-    """Steps of the golden angle never come close to an earlier hue; tones tell neighbours apart in grey, too."""
+    """Hues in steps of the golden angle stay apart from all earlier ones; the tones differ even in greyscale."""
     saturation, value = _TONES[index % len(_TONES)]
     red, green, blue = colorsys.hsv_to_rgb(index * _GOLDEN_ANGLE % 1.0, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)

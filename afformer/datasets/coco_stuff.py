@@ -1,7 +1,7 @@
 """COCO-Stuff 164k: 80 things and 91 kinds of stuff, 171 classes (github.com/nightrome/cocostuff).
 
-The pixel maps that the data set comes with number things and stuff from 0 to 181, with 11 ids that were never annotated
-left out; trainers convert them to `labelTrainIds`, which number the 171 classes without gaps.
+The data set's own pixel maps number things and stuff from 0 to 181, where 11 ids are never used; trainers convert them
+to `labelTrainIds`, which number the 171 classes without gaps.
 """
 
 from __future__ import annotations

@@ -1,19 +1,21 @@
-"""What a data set is here: class names, colours, and what the numbers in its label files mean."""
+"""What a data set is: class names, colours, and the meaning of the ids in its label files."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from afformer.errors import ImageError
 from afformer.spec import RGB
 
+if TYPE_CHECKING:  # the commands list the data sets in their help, which must not load numpy
+    import numpy as np
+    import numpy.typing as npt
+
 IGNORE = 255
-"""Train id of a pixel that counts for nothing."""
+"""Train id of a pixel that is not counted."""
 
 _UNKNOWN = -1
 _LISTED = 5
@@ -24,9 +26,9 @@ class LabelFiles:
     """One kind of label file that a data set comes with.
 
     Attributes:
-        suffix: What such a file's name ends with, before its extension; empty where there is no such mark.
-        ids: The id in the file of each class, in the order of the classes.
-        ignored: The ids in the file that stand for no class.
+        suffix: End of such a file's name, before its extension; empty if any name will do.
+        ids: Id in the file for each class, in the order of the classes.
+        ignored: Ids in the file that mean no class.
     """
 
     suffix: str
@@ -37,15 +39,17 @@ class LabelFiles:
         """The class of every pixel.
 
         Args:
-            label: `(H, W)` uint8 or uint16, ids as they are in the file.
+            label: `(H, W)` uint8 or uint16, the ids of the file.
             where: Names the file in errors.
 
         Returns:
-            `(H, W)` uint8: the class' index, or `IGNORE`.
+            `(H, W)` uint8: the index of the class, or `IGNORE`.
 
         Raises:
             ImageError: The label holds ids that this convention does not know, or there are too many classes.
         """
+        import numpy as np
+
         if len(self.ids) > IGNORE:
             raise ImageError(f"{where}: labels tell at most {IGNORE} classes apart, but there are {len(self.ids)}")
         classes: npt.NDArray[np.int16] = _lookup(self.ids, self.ignored)[label]
@@ -66,9 +70,9 @@ class Dataset:
         name: Short name, as used on the command line.
         title: Name for people.
         classes: Class names; the index is the class id.
-        palette: One RGB colour (0..255) a class, as the field draws it; not always unique.
+        palette: One RGB colour (0..255) per class, as commonly drawn; not always unique.
         labels: The kinds of label files, the preferred one first.
-        image_suffix: What the pictures' names end with before their extension and the labels' names do not.
+        image_suffix: End of the pictures' names, before the extension, that the labels' names lack.
     """
 
     name: str
@@ -87,9 +91,9 @@ class Dataset:
         """The class of every pixel of a label: `(H, W)` uint8 or uint16 -> `(H, W)` uint8, `IGNORE` for none.
 
         Args:
-            label: Ids as they are in the file.
-            path: The label's file. Its name tells which of the data set's conventions it follows; without it, the
-                first one is taken.
+            label: The ids of the file.
+            path: The label's file, whose name decides which of the data set's conventions applies; None takes the
+                first one.
 
         Raises:
             ImageError: The label holds ids that the convention does not know.
@@ -101,21 +105,23 @@ class Dataset:
         """The kind of label file that `path` is, by its name.
 
         Raises:
-            ImageError: The name is of no kind that this data set has.
+            ImageError: This data set has no kind of files with such a name.
         """
         kind = next((kind for kind in self.labels if path.stem.endswith(kind.suffix)), None)
         if kind is None:
-            raise ImageError(f"{path}: is no label file of {self.title}; expected a name like {self.label_names()}")
+            raise ImageError(f"{path}: is not a label file of {self.title}; expected a name like {self.label_names()}")
         return kind
 
     def label_names(self) -> str:
-        """How label files are named, for people."""
+        """Names of label files, for people."""
         return " or ".join(f"NAME{kind.suffix}.png" for kind in self.labels)
 
 
 @functools.lru_cache(maxsize=16)
 def _lookup(ids: tuple[int, ...], ignored: tuple[int, ...]) -> npt.NDArray[np.int16]:
-    """`(65536,)` int16: class of each id, `IGNORE`, or `_UNKNOWN`."""
+    """`(65536,)` int16: the class of each id, `IGNORE`, or `_UNKNOWN`."""
+    import numpy as np
+
     table = np.full(1 << 16, _UNKNOWN, np.int16)
     table[list(ignored)] = IGNORE
     table[list(ids)] = np.arange(len(ids))

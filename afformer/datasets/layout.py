@@ -11,10 +11,10 @@ from afformer.errors import ImageError
 PICTURE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif", ".gif"}
 )
-"""Extensions, in lower case, of the files in a folder that are taken for pictures."""
+"""Extensions, in lower case, of files that count as pictures."""
 
 LABEL_EXTENSIONS = frozenset({".png", ".bmp", ".tif", ".tiff"})
-"""Extensions, in lower case, of the files in a folder that can be labels: formats without loss."""
+"""Extensions, in lower case, of files that can be labels: lossless formats."""
 
 _LISTED = 3
 
@@ -22,9 +22,9 @@ _LISTED = 3
 def pairs(dataset: Dataset, images: Path, labels: Path) -> list[tuple[Path, Path]]:
     """Matches the pictures under one folder with the labels under another.
 
-    Both folders are searched with their subfolders. A picture and a label belong together if they lie in the same
-    subfolder and their names, without extension and without the data set's suffixes, are equal. Where a data set has
-    several kinds of label files for one picture, the kind that it prefers is taken; other files are left alone.
+    Both folders are searched with their subfolders. A picture and a label belong together if they are in the same
+    subfolder and their names, without extension and without the data set's suffixes, are equal. Where a picture has
+    several kinds of label files, the preferred kind is taken and the others are ignored.
 
     Returns:
         (picture, label) paths, sorted.
@@ -68,7 +68,7 @@ def _by_stem(suffix: str, paths: Iterable[Path], folder: Path) -> dict[str, Path
     for path in paths:
         key = (path.relative_to(folder).parent / path.stem.removesuffix(suffix)).as_posix()
         if key in found:
-            raise ImageError(f"{path}: has the same name as {found[key]}; which of the two is meant cannot be told")
+            raise ImageError(f"{path}: has the same name as {found[key]}; remove or rename one of the two")
         found[key] = path
     return found
 

@@ -1,4 +1,4 @@
-"""The static network with what the user wants in the graph around it: bytes in, class map out."""
+"""The static network as it is exported: with byte input and class map output where the spec asks for them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from afformer.spec import InputKind, ModelSpec, OutputKind
 class ByteInput(nn.Module):
     """`(n, H, W, 3)` uint8 RGB -> `(n, 3, H, W)` float32, mean subtracted.
 
-    The division by std is in the first convolution: `W ((x - m) / s) = (W / s) (x - m)`. The mean is not, because the
-    convolution pads with zeros, which stand for the mean.
+    The division by std goes into the first convolution: `W ((x - m) / s) = (W / s) (x - m)`. The mean stays outside,
+    because the convolution pads with zeros, and a zero must mean the mean.
     """
 
     mean: Tensor
@@ -41,8 +41,8 @@ class ClassMapOutput(nn.Module):
         return full.argmax(dim=1).to(self.dtype)
 
 
-class Deployment(nn.Module):
-    """The spec's input kind in, its output kind out."""
+class ExportedNetwork(nn.Module):
+    """The static network, from the spec's input kind to its output kind."""
 
     def __init__(self, network: AFFormer, spec: ModelSpec) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Deployment(nn.Module):
 
 
 def example_input(spec: ModelSpec) -> Tensor:
-    """A tensor of the input's shape and type."""
+    """A tensor of the shape and type of the model's input."""
     height, width = spec.input_hw
     if spec.input is InputKind.UINT8:
         return torch.zeros(spec.batch, height, width, 3, dtype=torch.uint8)

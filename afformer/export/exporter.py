@@ -1,58 +1,132 @@
-"""Checkpoint -> ONNX."""
+"""Checkpoint -> verified ONNX file."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
+import dataclasses
+import json
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from afformer import assets
+from afformer.errors import ExportError
 from afformer.extras import requires_extra
+from afformer.files import check_writable, replacing
 from afformer.images import read_image
-from afformer.runtime.backends.registry import open_backend
-from afformer.streams.sources import open_pictures
+from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.streams.picture_files import open_pictures
 
 if TYPE_CHECKING:
-    from afformer.export.onnx import ExportOptions, ExportReport
+    from afformer.export.verification import Verification
 
-VERIFY_LIMIT = 32
-"""Pictures that an export is verified on at most."""
+SMALLEST = 64
+"""Smallest height and width that can be exported: the prototypes of stage 3 are then a 2x2 grid."""
+VERIFICATION_PICTURES = 32
+"""Most pictures that an export is verified on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What kind of model to export.
+
+    Attributes:
+        input_hw: Height and width in pixels, 64 or more each.
+        batch: Pictures per call.
+        input: Normalised float32 NCHW, or RGB bytes NHWC with the normalisation in the graph.
+        output: Logits at stride 8, or the class map at the input size.
+        precision: FP32 or FP16; INT8 is made from the exported model by `afformer.quantize_model`.
+        dataset: Name of the data set whose classes and colours to use; None takes what the checkpoint says.
+    """
+
+    input_hw: tuple[int, int]
+    batch: int = 1
+    input: InputKind = InputKind.FLOAT32
+    output: OutputKind = OutputKind.LOGITS
+    precision: Precision = Precision.FP32
+    dataset: str | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.input_hw) < SMALLEST:
+            raise ExportError(
+                f"size {self.input_hw[0]}x{self.input_hw[1]} is too small, height and width must be at least {SMALLEST}"
+            )
+        if self.batch < 1:
+            raise ExportError(f"batch must be at least 1, but got {self.batch}")
+        if self.precision not in (Precision.FP32, Precision.FP16):
+            raise ExportError("export writes fp32 or fp16; for INT8 quantize the exported model")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """What was written."""
+
+    path: Path
+    spec: ModelSpec
+    nodes: int
+    bytes: int
+    seconds: float
+    verification: Verification
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`."""
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "nodes": self.nodes,
+            "seconds": round(self.seconds, 2),
+            "verification": dataclasses.asdict(self.verification),
+            "spec": json.loads(self.spec.to_json()),
+        }
 
 
 def export_checkpoint(
     checkpoint: Path, output: Path, options: ExportOptions, verify_images: Path | None = None
 ) -> ExportReport:
-    """Exports a checkpoint to ONNX and verifies the file on real pictures.
+    """Exports a checkpoint to ONNX; the file gets its name only after it was verified against PyTorch on real pictures.
 
     Args:
         checkpoint: Any AFFormer checkpoint file.
         output: The `.onnx` file to write.
-        options: What the model shall be like.
-        verify_images: Folder of pictures to verify on, `VERIFY_LIMIT` of them at most, evenly spread; None takes the
-            bundled ones.
+        options: What kind of model to export.
+        verify_images: Folder of pictures to verify on, of which at most `VERIFICATION_PICTURES`, evenly spread, are
+            used; None takes the bundled ones.
 
     Raises:
-        AfformerError: The dependencies are missing, the checkpoint does not fit, the result differs, or a file cannot
-            be read or written.
+        CheckpointError: The checkpoint cannot be used.
+        ExportError: The export failed, or its result differs from PyTorch's.
+        ImageError: A picture cannot be read.
+        OutputError: The file cannot be written.
+        AfformerError: The dependencies are missing.
     """
     with requires_extra("export"):
-        from afformer.export.onnx import export_onnx
-    paths = open_pictures(verify_images).paths if verify_images else assets.pictures()
-    step = -(-len(paths) // VERIFY_LIMIT)
-    pictures = [read_image(path) for path in paths[::step]]
-    return export_onnx(checkpoint, output, options, pictures, lambda path: open_backend(path, "onnxruntime").run)
+        import onnx
+
+        from afformer.export import onnx_graph, verification
+        from afformer.model.checkpoint import load_checkpoint
+    start = time.perf_counter()
+    if output.suffix.lower() != ".onnx":
+        raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
+    check_writable(output)
+    pictures = [read_image(path) for path in _verification_pictures(verify_images)]
+    loaded = load_checkpoint(checkpoint)
+    network = loaded.build()
+    spec = dataclasses.replace(
+        loaded.spec(options.input_hw, options.dataset),
+        batch=options.batch,
+        input=options.input,
+        output=options.output,
+        precision=options.precision,
+        tools=onnx_graph.tool_versions(),
+    )
+    model = onnx_graph.build_graph(network, spec)
+    with replacing(output) as temporary:
+        onnx.save(model, temporary)
+        result = verification.verify(temporary, network, pictures)
+        size = temporary.stat().st_size
+    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result)
 
 
-def demo_model(folder: Path, say: Callable[[str], None]) -> Path:
-    """The model for the demo: exported from the bundled checkpoint where PyTorch is installed, else the bundled one."""
-    if not all(importlib.util.find_spec(name) for name in ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")):
-        say('PyTorch and ONNX are not installed (pip install "afformer[export]"): taking the model that is bundled')
-        return assets.MODEL
-    from afformer.export.onnx import ExportOptions
-
-    output = folder / "afformer_tiny_camvid_360x480.onnx"
-    say(f"exporting {assets.CHECKPOINT.name} at 360x480 and verifying it against PyTorch")
-    report = export_checkpoint(assets.CHECKPOINT, output, ExportOptions((360, 480)))
-    say(f"  {report.verification.summary()}")
-    return output
+def _verification_pictures(folder: Path | None) -> list[Path]:
+    paths = open_pictures(folder).paths if folder else assets.pictures()
+    step = -(-len(paths) // VERIFICATION_PICTURES)
+    return list(paths[::step])

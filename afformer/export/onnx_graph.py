@@ -1,4 +1,4 @@
-"""PyTorch module -> simplified ONNX graph with readable node names and our spec in its metadata."""
+"""Network -> simplified ONNX graph with readable node names and the spec in its metadata."""
 
 from __future__ import annotations
 
@@ -16,20 +16,41 @@ import torch
 from torch import Tensor, nn
 
 from afformer.errors import ExportError
-from afformer.spec import METADATA_KEY, ModelSpec, OutputKind
+from afformer.export.endpoints import ExportedNetwork, example_input
+from afformer.export.float16 import to_float16
+from afformer.model.network import AFFormer
+from afformer.onnx_file import write_spec
+from afformer.spec import ModelSpec, OutputKind, Precision
 from afformer.version import __version__
 
 OPSET = 20
-"""The newest operator set that TensorRT 10.3, OpenVINO and ONNX Runtime all read; 20 brings Gelu."""
+"""The newest operator set that TensorRT 10.3, OpenVINO and ONNX Runtime all read; it includes Gelu."""
 FORBIDDEN = frozenset({"Gather", "GatherND", "Einsum", "Where", "Loop", "If", "Shape", "Range", "NonZero"})
-"""Operators that a fixed-size graph of this network has no use for."""
+"""Operators that the fixed-size graph of this network never needs."""
 INPUT_NAME = "image"
 _TOOLS = ("torch", "onnx", "onnxsim")
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
+def build_graph(network: AFFormer, spec: ModelSpec) -> onnx.ModelProto:
+    """The network as the ONNX graph that the spec describes.
+
+    Raises:
+        ExportError: The exporter or the simplifier failed.
+    """
+    model = simplify(trace(ExportedNetwork(network, spec), example_input(spec), spec.output))
+    if spec.precision is Precision.FP16:
+        model = to_float16(model)
+    stamp(model, spec)
+    return model
+
+
 def trace(module: nn.Module, example: Tensor, output: OutputKind) -> onnx.ModelProto:
-    """Exports the module with PyTorch's exporter, its chatter kept off the terminal."""
+    """Exports a module with PyTorch's exporter, without its messages on the terminal.
+
+    Raises:
+        ExportError: The exporter returned nothing.
+    """
     with warnings.catch_warnings(), _quiet_exporter():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -49,13 +70,13 @@ def trace(module: nn.Module, example: Tensor, output: OutputKind) -> onnx.ModelP
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Folds constants and removes what does nothing, with onnxsim's own check on random input.
+    """Folds constants and removes operators without effect; onnxsim compares both graphs on random input.
 
     Raises:
-        ExportError: Simplification failed or changed the result, or left an operator that a static graph must not have.
+        ExportError: Simplification failed or changed the result, or an operator of `FORBIDDEN` remains.
     """
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # onnxsim reports its progress
+        with contextlib.redirect_stdout(io.StringIO()):  # onnxsim prints its progress
             simplified: onnx.ModelProto
             simplified, same = onnxsim.simplify(model, check_n=1)
     except Exception as error:
@@ -67,27 +88,27 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     leftover = sorted({node.op_type for node in simplified.graph.node} & FORBIDDEN)
     if leftover:
         raise ExportError(
-            f"the exported graph is not static, it holds {', '.join(leftover)}; install the pinned torch version"
+            f"the exported graph is not static, it contains {', '.join(leftover)}; install the pinned torch version"
         )
     return simplified
 
 
 def stamp(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """Writes the spec into the metadata, and names the producer."""
+    """Writes the spec into the metadata and names the producer."""
     del model.metadata_props[:]
-    model.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    write_spec(model, spec)
     model.producer_name, model.producer_version = "afformer", __version__
     model.doc_string = f"AFFormer-{spec.variant}, {spec.dataset}, {spec.input_hw[0]}x{spec.input_hw[1]}"
     onnx.checker.check_model(model, full_check=True)
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of what makes the graph."""
+    """Versions of the tools that make the graph."""
     return {"afformer": __version__, **{name: metadata.version(name) for name in _TOOLS}}
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:
-    """Names each node by the module that made it, so that reports read `stages.2.prototypes.filters.0.key/Conv`."""
+    """Names each node after the module that made it, such as `stages.2.prototypes.filters.0.key/Conv`."""
     used: collections.Counter[str] = collections.Counter()
     for node in model.graph.node:
         scopes = next((p.value for p in node.metadata_props if p.key == _SCOPES), "['']")

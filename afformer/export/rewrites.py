@@ -1,6 +1,6 @@
 """The exact rewrites that make the network static and fast, each with its algebra.
 
-All arithmetic is done in float64 and rounded once, so that a rewrite costs no accuracy.
+All arithmetic is in float64 and rounded once at the end, so that a rewrite costs no accuracy.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def split_qkv(qkv: nn.Linear, scale: float) -> tuple[nn.Conv2d, nn.Conv2d, nn.Co
 
         s (q A) + q * hp + lp  =  (s q) A + (s q) * (hp / s) + lp
 
-    so the scale of the frequency similarity kernel is free when the high-pass filters are divided by it
+    so the scale of the frequency similarity kernel costs nothing when the high-pass filters are divided by it
     (`merge_high_pass`, `gain`). Three convolutions avoid a Split, which some engines run slowly.
     """
     weights, biases = qkv.weight.double().chunk(3), qkv.bias.double().chunk(3)
@@ -97,10 +97,10 @@ def low_pass_matrices(channels: int, size: tuple[int, int]) -> LowPassMatrices:
     """Adaptive average pooling followed by bilinear upsampling, as constants.
 
     Both are linear in the map, treat every channel alike, and work on rows and columns separately: for the grid of
-    side k they are R_k V C_k with pooling matrices R_k `(k, H)`, C_k `(W, k)`, and upsampling matrices of that kind.
-    The columns of all four grids stand side by side in one `(W, 12)` matrix. The rows, which must meet their own grid's
-    columns only, are one matrix over the flattened (row, column) pairs, zero where the grids differ. With M selecting
-    each channel's own grid out of the 50 cells,
+    side k pooling is R_k V C_k with matrices R_k `(k, H)` and C_k `(W, k)`, and upsampling has the same form. The
+    columns of all four grids stand side by side in one `(W, 12)` matrix. The rows may only be combined with columns of
+    their own grid, so they form one matrix over the flattened (row, column) pairs, zero where the grids differ. With M
+    selecting each channel's own grid out of the 50 cells,
 
         low_pass(V) = relu(unflatten((flatten(V pool_x) pool_y * M) upsample_y) upsample_x)
 
@@ -111,7 +111,7 @@ def low_pass_matrices(channels: int, size: tuple[int, int]) -> LowPassMatrices:
     pool_y, upsample_y = [], []
     for grid in LOW_PASS_GRIDS:
         rows, up = _pool_matrix(size[0], grid), _upsample_matrix(grid, size[0])  # (H, k), (k, H)
-        # A strip's column b of this grid and row y become cell (a, b): its part of S and of K, in order.
+        # Column b of a strip and row y go to cell (a, b): this grid's part of S and of K, in order.
         pool_y.append(torch.einsum("ya,bc->ybac", rows, torch.eye(grid).double()).flatten(2))  # (H, k, k^2)
         upsample_y.append(torch.einsum("ay,bc->abyc", up, torch.eye(grid).double()).flatten(0, 1))  # (k^2, H, k)
     quarter = torch.arange(channels) // (channels // len(LOW_PASS_GRIDS))
@@ -125,7 +125,7 @@ def low_pass_matrices(channels: int, size: tuple[int, int]) -> LowPassMatrices:
 
 
 def _between_own(blocks: list[Tensor], first: Tensor, second: Tensor, dim_a: int, dim_b: int) -> Tensor:
-    """Blocks along two dimensions, zero where the two owners differ."""
+    """Blocks placed along two dimensions, zero where the owners differ."""
     shape = list(blocks[0].shape)
     shape[dim_a], shape[dim_b] = len(first), len(second)
     whole = torch.zeros(shape, dtype=torch.float64)
@@ -137,7 +137,7 @@ def _between_own(blocks: list[Tensor], first: Tensor, second: Tensor, dim_a: int
 
 
 def _span(own: Tensor) -> slice:
-    """Where a run of true values begins and ends."""
+    """The range of a run of true values."""
     places = own.nonzero().flatten()
     return slice(int(places[0]), int(places[-1]) + 1)
 

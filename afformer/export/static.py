@@ -1,9 +1,9 @@
-"""Trained network -> fixed-size deployment module: exactly the same function in operators that engines run fast.
+"""Trained network -> the same function for one input size, in operators that inference engines run fast.
 
 The network is rebuilt channel-first: a map is `(n, C, H, W)`, its tokens are `(n, C, N)` with N = H W last, so that a
 linear layer is a 1x1 convolution, splitting C into h heads of c channels is a free reshape, and the softmax over tokens
 runs over the last axis. No shape is computed in the graph: the module is made for one input size and one batch size.
-The algebra of each rewrite stands at the function that makes it (`export/rewrites.py`).
+`export/rewrites.py` gives the algebra of each rewrite.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class StaticAFFormer(nn.Module):
         return out
 
     def divide_input(self, std: tuple[float, ...]) -> None:
-        """Makes the network take its input undivided by `std` (per channel)."""
+        """Moves the division of the input by `std` (per channel) into the first convolution."""
         first = cast(nn.Sequential, self.stem[0])
         first[0] = rewrites.divide_input(cast(nn.Conv2d, first[0]), std)
 
@@ -223,5 +223,5 @@ def channel_layer_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 
 def after_stride(size: Size, stride: int) -> Size:
-    """Size of the map behind a 3x3 convolution with padding 1: `(s + 2 - 3) // stride + 1`."""
+    """Size of the map after a 3x3 convolution with padding 1: `(s + 2 - 3) // stride + 1`."""
     return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1

@@ -1,10 +1,11 @@
-"""Artifact against PyTorch reference, on real pictures: tensors, and what counts, pixels after argmax."""
+"""Compares an exported model with PyTorch on real pictures: logits, and above all the classes of pixels."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,16 +16,16 @@ import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
 from afformer.errors import ExportError
 from afformer.measure import metrics
 from afformer.model.network import AFFormer
+from afformer.runtime.backends.base import Backend
+from afformer.runtime.backends.registry import open_backend
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 
-Array = npt.NDArray[np.generic]
-Runner = Callable[[Array], Array]
-"""The artifact on some engine: the spec's input tensor -> the spec's output tensor."""
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far an artifact may be from its reference."""
+    """How far a model may be from its reference."""
 
     max_relative: float
     """Largest difference of a logit, as a share of the reference's largest magnitude."""
@@ -40,12 +41,12 @@ TOLERANCES = {
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What was measured; the tensor figures are None for a model that puts out class maps."""
+    """What was measured; the figures of logits are None for a model that gives class maps."""
 
     pictures: int
     pixel_agreement: float
     miou: float
-    """Mean IoU with the reference's class maps as truth."""
+    """Mean IoU with the reference's class maps as the truth."""
     max_abs: float | None
     max_relative: float | None
     cosine: float | None
@@ -61,18 +62,27 @@ class Verification:
         )
 
 
-def verify(run: Runner, network: AFFormer, spec: ModelSpec, pictures: Sequence[npt.NDArray[np.uint8]]) -> Verification:
-    """Compares an artifact with the network it came from.
+def verify(model: Path, network: AFFormer, pictures: Sequence[Pixels]) -> Verification:
+    """Runs an exported model on ONNX Runtime and compares it with the network that it was made from.
 
     Args:
-        run: The artifact.
+        model: The ONNX file.
         network: The reference, in evaluation mode.
-        spec: The artifact's spec.
         pictures: `(H, W, 3)` uint8 RGB pictures of any size; they are resized to the input.
 
     Raises:
-        ExportError: The artifact is further from the reference than `TOLERANCES` allow.
+        BackendError: ONNX Runtime cannot run the model.
+        ExportError: The model is further from the reference than `TOLERANCES` allow.
+        SpecError: The model has no readable spec.
     """
+    with open_backend(model, "onnxruntime") as backend:
+        result = _compare(backend, network, pictures)
+        _judge(result, backend.spec.precision)
+    return result
+
+
+def _compare(backend: Backend, network: AFFormer, pictures: Sequence[Pixels]) -> Verification:
+    spec = backend.spec
     confusion = metrics.ConfusionMatrix(spec.num_classes, ignore=None)
     expected_logits, got_logits = [], []
     for pixels in _batches(pictures, spec):
@@ -80,13 +90,13 @@ def verify(run: Runner, network: AFFormer, spec: ModelSpec, pictures: Sequence[n
         normalised = scaled.transpose(0, 3, 1, 2).copy()
         with torch.inference_mode():
             expected = network(torch.from_numpy(normalised))
-        got = run(pixels if spec.input is InputKind.UINT8 else normalised)
+        got = backend.run(pixels if spec.input is InputKind.UINT8 else normalised)
         if spec.output is OutputKind.LOGITS:
             expected_logits.append(expected.numpy())
             got_logits.append(got.copy())
         confusion.add(_classmap(expected, spec), _classmap(torch.from_numpy(got.copy()), spec))
     norms = metrics.error_norms(np.stack(expected_logits), np.stack(got_logits)) if got_logits else None
-    result = Verification(
+    return Verification(
         pictures=len(pictures),
         pixel_agreement=confusion.pixel_accuracy,
         miou=confusion.miou,
@@ -94,23 +104,22 @@ def verify(run: Runner, network: AFFormer, spec: ModelSpec, pictures: Sequence[n
         max_relative=norms.max_relative if norms else None,
         cosine=norms.cosine if norms else None,
     )
-    _judge(result, TOLERANCES[spec.precision])
-    return result
 
 
-def _judge(result: Verification, tolerance: Tolerance) -> None:
+def _judge(result: Verification, precision: Precision) -> None:
+    tolerance = TOLERANCES[precision]
     far = result.max_relative is not None and not result.max_relative <= tolerance.max_relative
     if far or not result.pixel_agreement >= tolerance.min_agreement:
-        lost = result.max_abs is not None and not math.isfinite(result.max_abs)
+        overflow = precision is Precision.FP16 and result.max_abs is not None and not math.isfinite(result.max_abs)
         raise ExportError(
             f"the exported model differs from PyTorch: {result.summary()}; expected a relative difference of at most "
             f"{tolerance.max_relative:g} and at least {tolerance.min_agreement:.2%} of pixels; nothing was written"
-            + ("; this network leaves the range of float16, export it with --precision fp32" if lost else "")
+            + ("; this network exceeds the range of float16, export it with `precision=fp32`" if overflow else "")
         )
 
 
-def _batches(pictures: Sequence[npt.NDArray[np.uint8]], spec: ModelSpec) -> list[npt.NDArray[np.uint8]]:
-    """`(n, H, W, 3)` batches of resized pictures; the last one is filled up with its first pictures."""
+def _batches(pictures: Sequence[Pixels], spec: ModelSpec) -> list[Pixels]:
+    """`(n, H, W, 3)` batches of resized pictures; the last one is filled up with the first pictures."""
     height, width = spec.input_hw
     resized = [cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR) for picture in pictures]
     starts = range(0, len(resized), spec.batch)

@@ -1,9 +1,10 @@
-"""How good a class map is, and how far two tensors are apart. Pure numpy."""
+"""How good a class map is, and how far apart two tensors are. Pure numpy."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,13 @@ class ConfusionMatrix:
         hits = np.diag(self.counts)
         union = self.counts.sum(0) + self.counts.sum(1) - hits
         return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
+
+    def iou_by_name(self, classes: Sequence[str]) -> dict[str, float]:
+        """`per_class_iou` by class name; a name that classes share gets a number."""
+        named: dict[str, float] = {}
+        for index, (name, iou) in enumerate(zip(classes, self.per_class_iou.tolist(), strict=True)):
+            named[name if name not in named else f"{name} ({index})"] = iou
+        return named
 
     @property
     def miou(self) -> float:

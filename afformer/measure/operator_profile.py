@@ -1,29 +1,34 @@
-"""Which operators the time goes to, as the engine itself measures it."""
+"""Which operators the time goes to, as the backend itself measures it."""
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import importlib.util
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import Array
+from afformer.runtime.backends.registry import backend_name
+from afformer.runtime.choices import Device
+from afformer.runtime.opening import DEFAULT, OpenOptions
 
 _WARM_UP = 3
 _CAST_AWAY, _BLOCKED = "InsertedPrecisionFreeCast_", "_nchwc"
 """What ONNX Runtime adds to a tensor's name when it computes it in float32, or with blocks of channels."""
 
 
-class OperatorTime(NamedTuple):
-    """What one operator of the graph that the engine made of the model costs.
+@dataclasses.dataclass(frozen=True)
+class OperatorTime:
+    """What one operator costs, in the graph that the backend made of the model.
 
     Attributes:
         name: Its name in the graph.
-        kind: What it computes, in the engine's words.
+        kind: What it computes, in the backend's words.
         seconds: Of one call of the model.
     """
 
@@ -32,35 +37,34 @@ class OperatorTime(NamedTuple):
     seconds: float
 
 
-def has_profile(backend: str, device: str | None) -> bool:
-    """Whether the engine tells what single operators cost."""
-    return backend in _PROFILERS and device in (None, "cpu")
+def has_profile(backend: str, device: Device | None) -> bool:
+    """Whether the backend measures single operators."""
+    return backend in _PROFILERS and device in (None, Device.CPU)
 
 
 def operator_times(
-    path: Path, backend: str, feed: Array, *, device: str | None = None, threads: int = 0, calls: int = 20
+    path: Path, feed: Array, open_options: OpenOptions = DEFAULT, *, calls: int = 20
 ) -> list[OperatorTime]:
-    """Runs a model with the engine's profiler.
+    """Runs a model with the backend's profiler.
 
     Args:
         path: The model file.
-        backend: The backend's name.
         feed: The model's input tensor.
-        device: Where to run; None is the CPU.
-        threads: CPU threads; 0 leaves the choice to the engine.
+        open_options: Backend, device and threads.
         calls: Calls to take the mean of; a few more warm up.
 
     Returns:
-        All operators, the dearest first.
+        All operators, the slowest first.
 
     Raises:
-        BackendError: The engine has no profile, or cannot open the model.
+        BackendError: The backend has no profiler, or cannot open the model.
     """
+    backend, device = open_options.backend or backend_name(path), open_options.device
     if not has_profile(backend, device):
-        raise BackendError(
-            f"{backend} on {device or 'cpu'} does not tell what single operators cost; {PROFILED} on cpu do"
-        )
-    return sorted(_PROFILERS[backend](path, feed, threads, calls), key=lambda time: -time.seconds)
+        where = (device or Device.CPU).value
+        raise BackendError(f"{backend} on {where} does not measure single operators; {PROFILED} on cpu do")
+    times = _PROFILERS[backend](path, feed, open_options.threads, calls)
+    return sorted(times, key=lambda time: -time.seconds)
 
 
 def _onnxruntime(path: Path, feed: Array, threads: int, calls: int) -> list[OperatorTime]:
@@ -80,8 +84,8 @@ def _onnxruntime(path: Path, feed: Array, threads: int, calls: int) -> list[Oper
 
 
 def _names_in_file(path: Path) -> dict[str, str]:
-    """Node names by the tensor they put out, for ONNX Runtime names the nodes that it rewrites after their tensors."""
-    if importlib.util.find_spec("onnx") is None:  # the names are less telling then, the times the same
+    """Node names by their output tensors, after which ONNX Runtime names the nodes that it rewrites."""
+    if importlib.util.find_spec("onnx") is None:  # the times are the same, only the names say less
         return {}
     import onnx
 
@@ -90,7 +94,7 @@ def _names_in_file(path: Path) -> dict[str, str]:
 
 
 def _from_events(events: list[dict[str, Any]], calls: int, names: dict[str, str]) -> list[OperatorTime]:
-    """From ONNX Runtime's events, in the order of time: the last `calls` of every node count."""
+    """Means over the last `calls` events of every node; ONNX Runtime lists events in order of time."""
     suffix = "_kernel_time"
     found: dict[str, list[float]] = collections.defaultdict(list)
     kinds: dict[str, str] = {}
@@ -133,4 +137,4 @@ _PROFILERS: dict[str, Callable[[Path, Array, int, int], list[OperatorTime]]] = {
     "openvino": _openvino,
 }
 PROFILED = " and ".join(_PROFILERS)
-"""Engines that tell what single operators cost, for people."""
+"""Backends that measure single operators, for people."""

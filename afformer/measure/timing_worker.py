@@ -1,58 +1,58 @@
-"""The process that `afformer.measure.timing` starts for one model: lines of JSON in, lines of JSON out.
+"""The process that `afformer.measure.timing` starts for one model: lines in, lines of JSON out.
 
-The first line names the contender; every other is a question, `[name, argument, ...]`.
+The first line is a pickled `Case`, in hexadecimal digits; every other is a question in JSON, `[name, argument, ...]`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from afformer.errors import AfformerError
-from afformer.measure.operator_profile import OperatorTime, operator_times
+from afformer.images import read_image
+from afformer.measure.operator_profile import operator_times
+from afformer.measure.timing import Case
 from afformer.runtime.backends.base import Array, Backend, input_tensor
-from afformer.runtime.backends.registry import backend_name, open_backend
+from afformer.runtime.backends.registry import backend_name
+from afformer.runtime.choices import Fit
+from afformer.runtime.segmenter import Segmenter
 
 
 def serve() -> None:
     """Answers until there are no more questions.
 
-    What engines print goes to stderr, so that it cannot be taken for an answer.
+    What backends print goes to stderr, so that it cannot be taken for an answer.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    contender = json.loads(sys.stdin.readline())
+    case: Case = pickle.loads(bytes.fromhex(sys.stdin.readline()))
     try:
-        for answer in _answers(contender):
+        for answer in _answers(case):
             answers.write(json.dumps(answer) + "\n")
     except AfformerError as error:
         answers.write(json.dumps({"error": str(error)}) + "\n")
 
 
-def _answers(contender: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if contender["plugin"]:
-        importlib.import_module(contender["plugin"])
+def _answers(case: Case) -> Iterator[dict[str, Any]]:
+    if case.plugin:
+        importlib.import_module(case.plugin)
     start = time.perf_counter()
-    size = contender["input_hw"]
-    with open_backend(
-        contender["path"],
-        contender["backend"],
-        device=contender["device"],
-        threads=contender["threads"],
-        input_hw=(size[0], size[1]) if size else None,
-    ) as backend:
+    with case.open_options.open_backend(case.path) as backend:
         feed = _feed(backend)
         backend.run(feed)
-        yield {"engine": backend.description, "load_seconds": time.perf_counter() - start}
-        model = _Model(contender, backend, feed)
+        yield {"description": backend.description, "load_seconds": time.perf_counter() - start}
+        model = _Model(case, backend, feed)
         for line in sys.stdin:
             question, *arguments = json.loads(line)
             yield {"answer": _QUESTIONS[question](model, *arguments)}
@@ -67,8 +67,8 @@ def _feed(backend: Backend) -> Array:
 class _Model:
     """What can be asked of the opened model."""
 
-    def __init__(self, contender: dict[str, Any], backend: Backend, feed: Array) -> None:
-        self._contender, self._backend, self._feed = contender, backend, feed
+    def __init__(self, case: Case, backend: Backend, feed: Array) -> None:
+        self._case, self._backend, self._feed = case, backend, feed
         self._frames: Callable[[], tuple[float, float, float]] | None = None
 
     def burst(self, calls: int) -> list[float]:
@@ -83,32 +83,25 @@ class _Model:
 
     def frames(self, calls: int, picture: str) -> list[tuple[float, float, float]]:
         """Seconds before, in and after the network for each call on a batch of the picture; one more warms up."""
-        self._frames = self._frames or _frame_timer(self._backend, Path(picture))
+        self._frames = self._frames or _frame_timer(self._backend, self._case.open_options.fit, Path(picture))
         self._frames()
         return [self._frames() for _ in range(calls)]
 
     def facts(self) -> dict[str, Any]:
         """What stays the same from call to call."""
-        spec, path = self._backend.spec, Path(self._contender["path"])
+        spec = self._backend.spec
         return {
-            "backend": self._contender["backend"] or backend_name(path),
+            "backend": self._case.open_options.backend or backend_name(self._case.path),
             "precision": spec.precision.value,
             "input_hw": spec.input_hw,
             "batch": spec.batch,
             "peak_bytes": peak_bytes(),
         }
 
-    def operators(self, calls: int) -> list[OperatorTime]:
-        """Name, kind and seconds a call of every operator."""
-        contender = self._contender
-        return operator_times(
-            Path(contender["path"]),
-            contender["backend"] or backend_name(Path(contender["path"])),
-            self._feed,
-            device=contender["device"],
-            threads=contender["threads"],
-            calls=calls,
-        )
+    def operators(self, calls: int) -> list[tuple[str, str, float]]:
+        """The fields of every `OperatorTime`."""
+        times = operator_times(self._case.path, self._feed, self._case.open_options, calls=calls)
+        return [dataclasses.astuple(time) for time in times]
 
 
 _QUESTIONS: dict[str, Callable[..., Any]] = {
@@ -133,16 +126,11 @@ class Stopwatch(Backend):
         return answer
 
 
-def _frame_timer(backend: Backend, picture: Path) -> Callable[[], tuple[float, float, float]]:
+def _frame_timer(backend: Backend, fit: Fit, picture: Path) -> Callable[[], tuple[float, float, float]]:
     """A function that segments a picture as users do, and says how long each part took."""
-    import cv2
-
-    from afformer.images import read_image
-    from afformer.runtime.segmenter import Segmenter
-
     cv2.setNumThreads(1)  # as `infer` has it
     watch = Stopwatch(backend)
-    segment = Segmenter(watch)
+    segment = Segmenter(watch, fit=fit)
     images = [read_image(picture)] * backend.spec.batch
 
     def timed() -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""A checkpoint's content -> tensors by our names, with every key of the file accounted for."""
+"""Content of a checkpoint file -> tensors by our names, with every key of the file accounted for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from afformer.errors import CheckpointError
-from afformer.model.names import UNUSED, our_name
+from afformer.model.names import UNUSED, WRAPPER_PREFIXES, our_name
 from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
 
 _STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
 _LISTED = 10
 
 Copies = dict[str, dict[str, Tensor]]
-"""Our name -> the file's names -> tensors. The official files repeat what the layers of a stage share."""
+"""Our name -> the file's names -> tensors. Official files repeat the tensors that the layers of a stage share."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +37,11 @@ class Account:
 
 
 def account_for(content: Any, path: Path) -> Account:
-    """Finds the network in what a checkpoint file holds.
+    """Finds the network in the content of a checkpoint file.
 
     Raises:
-        CheckpointError: It is no AFFormer, lacks its head, or has keys that are missing, unexpected, wrongly shaped,
-            not finite, or contradict each other; the message lists them.
+        CheckpointError: It is not an AFFormer, lacks its head, or its keys are missing, unexpected, wrongly shaped, not
+            finite, or contradict each other; the message lists them.
     """
     copies, unexpected = _by_our_name(_find_state(content, path), path)
     config = _variant(copies, path)
@@ -52,7 +51,7 @@ def account_for(content: Any, path: Path) -> Account:
 
 
 def _find_state(content: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, wherever its writer put them, without the wrappers' prefixes."""
+    """The tensors of a file, wherever its writer put them, without prefixes of wrappers."""
     if isinstance(content, Mapping):
         for key in _STATE_KEYS:
             if isinstance(content.get(key), Mapping):
@@ -71,14 +70,14 @@ def _find_state(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in _WRAPPERS:
+    for prefix in WRAPPER_PREFIXES:
         if all(name.startswith(prefix) for name in state):
             return _unwrapped({name.removeprefix(prefix): tensor for name, tensor in state.items()})
     return state
 
 
 def _by_our_name(state: dict[str, Tensor], path: Path) -> tuple[Copies, list[str]]:
-    """What the network reads, and what nobody knows. Step counters and the unused block are known and left out."""
+    """The tensors that the network reads, and the unexpected names. Step counters and the unused block are neither."""
     if any(name.startswith("mhca_stages.") for name in state):  # the backbone as published for ImageNet
         state = {f"backbone.{name}": tensor for name, tensor in state.items()}
     official = any(name.startswith("backbone.mhca_stages.") for name in state)
@@ -126,7 +125,7 @@ def _depth(copies: Copies, stage: int) -> int:
 
 
 def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_classes: int, path: Path) -> None:
-    """Shapes first: a tensor of the wrong shape may be of any size, and is not looked into."""
+    """Checks shapes first: a tensor of the wrong shape may be of any size, so its values are not read."""
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in AFFormer(config, num_classes).state_dict().items()}
     counters = {name for name in expected if name.endswith("num_batches_tracked")}

@@ -46,10 +46,10 @@ class Checkpoint:
         return network.eval()
 
     def spec(self, input_hw: tuple[int, int], dataset: str | None = None) -> ModelSpec:
-        """What a model made from this checkpoint must say of itself.
+        """The spec of a model made from this checkpoint.
 
-        Class names and colours are those of `dataset` if it is given, else the file's own, else those of the known data
-        set with that many classes, else generic ones.
+        Class names and colours are those of `dataset` if given, else the file's own, else those of the known data set
+        with that many classes, else generic ones.
 
         Raises:
             CheckpointError: `dataset` has another number of classes.
@@ -84,7 +84,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Reads an official (mmcv, mmengine), plain, wrapped or own checkpoint file.
 
     Raises:
-        CheckpointError: The file cannot be read, is no AFFormer, lacks its head, or has keys that do not fit; the
+        CheckpointError: The file cannot be read, is not an AFFormer, lacks its head, or has keys that do not fit; the
             message lists them.
     """
     content, metadata = read_checkpoint_file(path)

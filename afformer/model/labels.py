@@ -11,17 +11,17 @@ from afformer.errors import CheckpointError
 from afformer.spec import RGB
 
 Labels = tuple[tuple[str, ...] | None, tuple[RGB, ...] | None]
-"""Class names and palette, None where there are none that fit."""
+"""Class names and palette; None for what is missing or does not fit."""
 
 
 def labels_in(content: Any, metadata: dict[str, str], count: int, path: Path) -> Labels:
     """Reads our own metadata, mmcv's `meta` or mmengine's `dataset_meta`.
 
-    Foreign files may hold names and colours in any form; what is no list of `count` names or of `count` RGB colours
-    (0..255) is taken for not given.
+    Files of other tools may contain anything; what is not a list of `count` names or of `count` RGB colours (0..255)
+    counts as missing.
 
     Raises:
-        CheckpointError: The file is of our own format, but its metadata cannot be read.
+        CheckpointError: The file has our own format, but its metadata cannot be read.
     """
     meta = _own(metadata, path) or (content.get("meta") if isinstance(content, Mapping) else None)
     if isinstance(meta, Mapping):
@@ -37,7 +37,7 @@ def _own(metadata: dict[str, str], path: Path) -> dict[str, Any] | None:
         return {key: json.loads(metadata[key]) for key in ("classes", "palette") if key in metadata} or None
     except ValueError as error:
         raise CheckpointError(
-            f"{path}: its metadata 'classes' or 'palette' is no JSON ({error}); save it again"
+            f"{path}: its metadata 'classes' or 'palette' is not JSON ({error}); save it again"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Official parameter names -> ours, as one literal table.
+"""Official parameter names -> ours, as one table, and the prefixes that wrappers add.
 
 The official state dict stores a stage's shared position encoding (`cpe`) and high-pass filters (`crpe`) once for the
 encoder and again under every layer that uses them; all the copies are one tensor and map to one name of ours.
@@ -46,16 +46,18 @@ _RULES: tuple[tuple[str, str], ...] = (
     (rf"decode_head\.conv_seg\.{_WB}", r"head.classify.\1"),
 )
 _COMPILED = tuple((re.compile(pattern), ours) for pattern, ours in _RULES)
+WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""Prefixes that DataParallel, `torch.compile` and trainers put before every name."""
 UNUSED = {
     "decode_head.align.conv.weight": (256, 256, 1, 1),
     "decode_head.align.gn.weight": (256,),
     "decode_head.align.gn.bias": (256,),
 }
-"""Shapes of what official checkpoints hold although the network never reads it."""
+"""Shapes of tensors in official checkpoints that the network never reads."""
 
 
 def our_name(official: str) -> str | None:
-    """Our name of an official parameter, or None where the table has none."""
+    """Our name of an official parameter; None if the table has none."""
     for pattern, ours in _COMPILED:
         match = pattern.fullmatch(official)
         if match:

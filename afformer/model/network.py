@@ -29,9 +29,9 @@ class AFFormerConfig:
 
     name: str
     channels: tuple[int, int, int, int]
-    """Channels that each stage works with; the last stage also puts out that many."""
+    """Channels of each stage; the last stage also outputs that many."""
     depths: tuple[int, int, int, int]
-    """Prototype blocks a stage. Stage 0 has no prototypes of its own; its entry only counts for drop path."""
+    """Prototype blocks per stage. Stage 0 has no prototypes; its entry only counts for drop path."""
     heads: int = 8
     mlp_ratio: int = 2
     head_channels: int = 256
@@ -116,7 +116,7 @@ class PositionEncoding(nn.Module):
 
 
 def low_pass(v: Tensor) -> Tensor:
-    """Dynamic low-pass filters (DLF): average pooling to coarse grids, one grid a quarter of the channels.
+    """Dynamic low-pass filters (DLF): average pooling to coarse grids, one grid per quarter of the channels.
 
     `(n, C, H, W)` -> `(n, C, H, W)`.
     """
@@ -127,7 +127,7 @@ def low_pass(v: Tensor) -> Tensor:
 
 
 class HighPassFilters(nn.Module):
-    """Dynamic high-pass filters (DHF): depthwise convolutions, larger kernels for later heads; one set a stage."""
+    """Dynamic high-pass filters (DHF): depthwise convolutions, larger kernels for later heads; one set per stage."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()

@@ -1,21 +1,19 @@
-"""How accurate a candidate is: against the labels if there are any, and against the float model's own class maps."""
+"""How accurate a model is: against the labels if there are any, and against the float model's class maps."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from afformer.datasets import Dataset
 from afformer.errors import ImageError
-from afformer.images import ClassMap, RGBImage, read_image, read_label
+from afformer.images import ClassMap, read_image, read_label
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
-
-Segment = Callable[[RGBImage], ClassMap]
-"""From an `(H, W, 3)` uint8 RGB picture to its `(H, W)` class ids."""
+from afformer.measure.pictures import Segment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +44,8 @@ class Accuracy:
     """What was measured; all shares are 0..1.
 
     Attributes:
-        agreement: Share of the pixels with the float model's class.
-        worst_picture: The picture where that share is least.
+        agreement: Share of pixels with the float model's class.
+        worst_picture: The picture where that share is smallest.
         worst_agreement: The share there.
         miou: Mean IoU against the labels; None without labels.
         per_class_iou: IoU of each class against the labels, or without labels against the float model's class maps;
@@ -63,11 +61,11 @@ class Accuracy:
     pictures: int
 
 
-class Referee:
-    """Knows what the float model answers, and how good that is.
+class Evaluator:
+    """Measures models on the validation pictures, with the float model's class maps as reference.
 
     Args:
-        validation: The pictures; each is read anew for every candidate, none is kept.
+        validation: The pictures; they are read again for every model, none is kept.
         reference: The float model.
         num_classes: Number of classes.
 
@@ -85,15 +83,15 @@ class Referee:
         self.reference = self._measured(self._maps)
 
     def measure(self, segment: Segment) -> Accuracy:
-        """The accuracy of a candidate."""
+        """The accuracy of a model."""
         return self._measured(segment(read_image(path)) for path in self.validation.pictures)
 
-    def map_of(self, index: int) -> ClassMap:
-        """The float model's class map of a picture."""
-        return self._maps[index]
+    def reference_map(self, picture: Path) -> ClassMap:
+        """The float model's class map of a validation picture."""
+        return self._maps[self.validation.pictures.index(picture)]
 
     def drop(self, accuracy: Accuracy) -> float:
-        """Points lost, of mIoU if there are labels and of pixel agreement if not. Below zero if something was won."""
+        """Points lost: of mIoU if there are labels, otherwise of pixel agreement. Negative if points were gained."""
         if accuracy.miou is None or self.reference.miou is None:
             return 100 * (1 - accuracy.agreement)
         return 100 * (self.reference.miou - accuracy.miou)

@@ -1,9 +1,9 @@
-"""Bias correction: takes back what rounding the weights adds to a convolution's output on average.
+"""Bias correction: undoes the mean shift that rounding the weights adds to a convolution's output.
 
-With W the weight, V what its integers stand for, and m the mean of the input's channels over pictures, the output of
-the convolution with V differs from that with W by (V - W) x, on average by (V - W) m. Subtracting this from the bias
-makes the mean error zero. (Only padding, where the input is zero and not m, is neglected.) Weights in depthwise
-convolutions have 9 values a channel, whose rounding errors do not average out: that is where it matters.
+With W the weight, V the rounded weight, and m the mean of the input's channels over pictures, the output with V differs
+from the output with W by (V - W) x, on average by (V - W) m. Subtracting this from the bias makes the mean error zero.
+(Only padding, where the input is zero instead of m, is neglected.) It matters for depthwise convolutions, which have 9
+values a channel: too few for their rounding errors to average out.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from afformer.quantize.affine import quantize_weight
-from afformer.quantize.lowering.graph import Builder, Graph, attribute, renamed
-from afformer.quantize.session import Session
+from afformer.quantize.activations import ActivationsRunner
+from afformer.quantize.grid import quantize_weight
+from afformer.quantize.lowering.graph import Array, Graph, attribute, copy_of, rebuilt
 
 Doubles = npt.NDArray[np.float64]
-Array = npt.NDArray[np.generic]
 
 
 def channel_means(model: onnx.ModelProto, feeds: Iterable[Array]) -> dict[str, Doubles]:
     """The mean of every channel of every convolution's input over all feeds; a dozen pictures are plenty.
 
     Args:
-        model: A prepared float model.
+        model: A canonical float model.
         feeds: Input tensors; taken one by one, none is kept.
 
     Returns:
@@ -37,11 +36,12 @@ def channel_means(model: onnx.ModelProto, feeds: Iterable[Array]) -> dict[str, D
     """
     graph = Graph(model)
     names = list(dict.fromkeys(node.input[0] for node in graph.nodes if node.op_type == "Conv"))
-    session = Session(model, names)
+    runner = ActivationsRunner(model, names)
     sums = {name: np.zeros(graph.shape(name)[1]) for name in names}
     count = 0
-    for count, feed in enumerate(feeds, 1):  # noqa: B007 - the count is used behind the loop
-        for name, values in zip(names, session.run(feed), strict=True):
+    for feed in feeds:
+        count += 1
+        for name, values in zip(names, runner.run(feed), strict=True):
             sums[name] += values.mean(axis=(0, 2, 3), dtype=np.float64)
     if not count:
         raise ValueError("channel means need at least one feed")
@@ -49,29 +49,28 @@ def channel_means(model: onnx.ModelProto, feeds: Iterable[Array]) -> dict[str, D
 
 
 def correct_biases(model: onnx.ModelProto, means: dict[str, Doubles], weight_bits: int = 8) -> onnx.ModelProto:
-    """The prepared model with biases that make up for the rounding of the weights; everything else stays as it is.
+    """The canonical model with biases that make up for the rounding of the weights; everything else stays as it is.
 
-    It is no longer the float network: lower it, but do not measure accuracy against it, and do not calibrate it.
+    The result is not the float network any more: lower it, but do not calibrate it or measure accuracy against it.
 
     Args:
-        model: A prepared float model, each convolution with a bias of its own or none.
+        model: A canonical float model, in which no two convolutions share a bias.
         means: What `channel_means` found.
-        weight_bits: As the model will be lowered.
+        weight_bits: The same as for `lower`.
     """
     graph = Graph(model)
-    builder = Builder(constants=dict(graph.constants))
+    corrected: dict[str, list[onnx.NodeProto]] = {}
+    biases: dict[str, Array] = {}
     for node in graph.nodes:
-        placed = node
-        if node.op_type == "Conv":
-            weight = graph.constants[node.input[1]]
-            bias = graph.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight), np.float32)
-            shift = mean_shift(weight, means[node.input[0]], attribute(node, "group", 1), weight_bits)
-            name = f"{node.output[0]}.corrected"
-            builder.constants[name] = (bias - shift).astype(np.float32)
-            placed = renamed(node, {})
-            placed.input[:] = [*node.input[:2], name]
-        builder.append(placed)
-    return builder.model(model)
+        if node.op_type != "Conv":
+            continue
+        weight = graph.constants[node.input[1]]
+        bias = graph.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+        shift = mean_shift(weight, means[node.input[0]], attribute(node, "group", 1), weight_bits)
+        name = f"{node.output[0]}.corrected"
+        biases[name] = (bias - shift).astype(np.float32)
+        corrected[node.name] = [copy_of(node, inputs=[*node.input[:2], name])]
+    return rebuilt(graph, corrected, biases)
 
 
 def mean_shift(weight: npt.NDArray[np.float32], means: Doubles, groups: int, weight_bits: int = 8) -> Doubles:

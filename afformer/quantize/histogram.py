@@ -1,12 +1,12 @@
-"""The distribution of a tensor in a fixed number of counters, exact whatever order the values come in.
+"""The distribution of a tensor in a fixed number of counters, the same whatever order the values come in.
 
 Bin `i` holds the values in `[i * width, (i + 1) * width)`, where `width` is a power of two. When a value falls outside
 the counters, the width doubles until everything fits, and two neighbours become one:
 
     [i * 2w, (i + 1) * 2w) = [2i * w, (2i + 1) * w)  +  [(2i + 1) * w, (2i + 2) * w)
 
-No count is ever divided. The width depends on the smallest and the largest value only, so the counters are those that
-all values together would have given at once. Zero always lies on the border of a bin.
+No count is ever divided. The width depends on the smallest and largest value only, so the counters are the same as if
+all values had been counted at once. Zero is always a border between bins.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 BINS = 2048
 _SMALLEST_WIDTH = -100
-"""Exponents of two. Below that float32 has hardly any numbers left."""
+"""As an exponent of two. Finer bins are useless: below that, float32 has hardly any numbers left."""
 _RESOLUTION = 20
 """Bins are not finer than the largest magnitude / 2**20, which is finer than any float32 tensor needs."""
 _CHUNK = 1 << 16
@@ -26,7 +26,7 @@ _CHUNK = 1 << 16
 
 
 class Histogram:
-    """Counts values; the memory does not grow with their number.
+    """Counts values in constant memory.
 
     Args:
         bins: Number of counters.
@@ -34,7 +34,7 @@ class Histogram:
     Attributes:
         low: Smallest value so far; inf before the first.
         high: Largest value so far; -inf before the first.
-        exponent: A bin is `2**exponent` wide.
+        exponent: Bins are `2**exponent` wide.
     """
 
     def __init__(self, bins: int = BINS) -> None:
@@ -57,7 +57,7 @@ class Histogram:
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """`(n,)` counts of the bins from that of the smallest value to that of the largest."""
+        """`(n,)` counts, from the bin of the smallest value to the bin of the largest."""
         return self._counts[: self._occupied()].copy()
 
     @property
@@ -65,18 +65,24 @@ class Histogram:
         """`(n + 1,)` borders of these bins."""
         return np.asarray((self._first + np.arange(self._occupied() + 1)) * self.width, np.float64)
 
+    @property
+    def centres(self) -> npt.NDArray[np.float64]:
+        """`(n,)` centres of these bins."""
+        edges = self.edges
+        return np.asarray((edges[:-1] + edges[1:]) / 2, np.float64)
+
     def add(self, values: npt.NDArray[np.floating]) -> None:
         """Counts values of any shape.
 
         Raises:
-            ValueError: There are values that are not finite.
+            ValueError: Some values are not finite.
         """
         if values.size == 0:
             return
         flat = values.reshape(-1)
         low, high = float(flat.min()), float(flat.max())
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError("values must be finite, but there are nan or inf among them")
+            raise ValueError("values must be finite, but some are nan or inf")
         self._make_room(min(low, self.low), max(high, self.high))
         for start in range(0, flat.size, _CHUNK):
             # In float64 nothing underflows: a negative number, however small, must not end up in zero's bin.
@@ -90,7 +96,7 @@ class Histogram:
         exponent = _exponent(low, high, self._counts.size)
         first = math.floor(math.ldexp(low, -exponent))
         occupied = np.flatnonzero(self._counts)
-        doublings = min(exponent - self.exponent, 62)  # all bin numbers have become 0 or -1 long before
+        doublings = min(exponent - self.exponent, 62)  # by then every bin number is 0 or -1
         counts = np.zeros_like(self._counts)
         np.add.at(counts, ((occupied + self._first) >> doublings) - first, self._counts[occupied])
         self._counts, self._first, self.exponent = counts, first, exponent
@@ -101,16 +107,16 @@ class Histogram:
 
 
 def _exponent(low: float, high: float, bins: int) -> int:
-    """Of the smallest power of two for which `bins` bins hold everything from `low` to `high`.
+    """Exponent of the smallest power of two for which `bins` bins cover everything from `low` to `high`.
 
-    It can only grow when the interval does: what holds the larger interval holds the smaller one.
+    It never shrinks when the interval grows: bins that cover an interval cover every part of it.
     """
     exponent = _SMALLEST_WIDTH
     magnitude = max(abs(low), abs(high))
     if magnitude:
         exponent = max(exponent, math.frexp(magnitude)[1] - _RESOLUTION)
     if high > low:
-        exponent = max(exponent, math.frexp((high - low) / bins)[1] - 2)  # too small by a factor of two at least
+        exponent = max(exponent, math.frexp((high - low) / bins)[1] - 2)  # at least a factor of two too small
     while math.floor(math.ldexp(high, -exponent)) - math.floor(math.ldexp(low, -exponent)) >= bins:
         exponent += 1
     return exponent

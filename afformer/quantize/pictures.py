@@ -1,9 +1,10 @@
-"""Which pictures calibration can use, and what is wrong with the others."""
+"""Calibration pictures: which can be used, what is wrong with the others, and how the model gets them."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,14 +14,17 @@ import numpy.typing as npt
 from afformer.datasets import PICTURE_EXTENSIONS
 from afformer.errors import ImageError
 from afformer.files import sha256
-from afformer.images import RGBImage, read_image
+from afformer.images import read_image
+from afformer.runtime.preprocess import ColorOrder, Fit, fit_picture, write_input
+from afformer.runtime.tiling import Tiling
+from afformer.spec import ModelSpec
 
 Array = npt.NDArray[np.generic]
 
 FEW = 16
-"""With fewer pictures than this, ranges depend on which ones they happen to be."""
+"""With fewer pictures than this, ranges depend too much on which ones they are."""
 LIMIT = 64
-"""More pictures than this hardly move a range."""
+"""More pictures than this hardly change a range."""
 _LISTED = 3
 
 
@@ -29,9 +33,9 @@ class PictureSet:
     """The pictures to calibrate with.
 
     Attributes:
-        paths: Readable pictures, each content once.
-        sha256: Hex digest of their contents, whatever their names and order.
-        warnings: What is wrong with the folder, a sentence each.
+        paths: Readable pictures, without duplicates.
+        sha256: Hex digest of their contents; it does not depend on names or order.
+        warnings: What is wrong with the pictures, one sentence each.
     """
 
     paths: tuple[Path, ...]
@@ -40,23 +44,23 @@ class PictureSet:
 
 
 def survey(
-    source: Path | Sequence[Path],
+    pictures: Path | Sequence[Path],
     input_hw: tuple[int, int],
     limit: int = LIMIT,
     seen: Callable[[int, int], None] = lambda done, total: None,
 ) -> PictureSet:
-    """Reads the pictures of a folder once.
+    """Reads every picture once to find out which can be used.
 
     Args:
-        source: A folder, searched with its subfolders, or the pictures themselves.
+        pictures: A folder, searched with its subfolders, or the pictures themselves.
         input_hw: The model's input size, in pixels.
-        limit: Pictures to take at most, evenly spread over the folder.
-        seen: Told how many pictures were looked at, of how many.
+        limit: Pictures to take at most, evenly spread over all.
+        seen: Told after each picture how many are done, of how many.
 
     Raises:
-        ImageError: No such folder, or no picture in it that can be read.
+        ImageError: There is no such folder, or none of its pictures can be read.
     """
-    paths = spread(_pictures_in(source) if isinstance(source, Path) else source, limit)
+    paths = spread(_pictures_in(pictures) if isinstance(pictures, Path) else pictures, limit)
     first: dict[str, Path] = {}
     unreadable: list[str] = []
     repeated: list[Path] = []
@@ -75,7 +79,7 @@ def survey(
             first.setdefault(digest, path)
         seen(number, len(paths))
     if not first:
-        where = source if isinstance(source, Path) else "calibration"
+        where = pictures if isinstance(pictures, Path) else "calibration"
         raise ImageError(f"{where}: none of {len(paths)} pictures can be read; the first: {[*unreadable, '-'][0]}")
     return PictureSet(
         paths=tuple(first.values()),
@@ -84,24 +88,47 @@ def survey(
     )
 
 
-def batches(paths: Sequence[Path], to_tensor: Callable[[RGBImage], Array], batch: int) -> Iterator[Array]:
-    """The pictures as the model's input, one batch at a time; the last one is filled up with its own pictures.
+Seen = Callable[[int, int], None]
+"""Told how many pictures are done, of how many."""
 
-    Args:
+
+@dataclasses.dataclass(frozen=True)
+class Feeds:
+    """The pictures as the model's input, read again every time.
+
+    Attributes:
         paths: Readable pictures.
-        to_tensor: From an `(H, W, 3)` uint8 RGB picture to the model's input without its batch axis.
-        batch: Pictures a call.
-
-    Yields:
-        `(batch, ...)` arrays of the model's input type.
+        spec: The model's.
+        fit: How pictures are brought to the input size; `SLIDE` gives every tile.
     """
-    for start in range(0, len(paths), batch):
-        group = [to_tensor(read_image(path)) for path in paths[start : start + batch]]
-        yield np.stack([group[i % len(group)] for i in range(batch)])
+
+    paths: Sequence[Path]
+    spec: ModelSpec
+    fit: Fit = Fit.STRETCH
+
+    def of(self, count: int, seen: Seen = lambda done, total: None) -> Iterator[Array]:
+        """Input tensors, `(batch, ...)`, of at most `count` pictures, evenly spread.
+
+        The last batch is filled up with its own pictures.
+        """
+        tensors, batch = self._tensors(spread(self.paths, count), seen), self.spec.batch
+        while group := list(itertools.islice(tensors, batch)):
+            yield np.stack([group[i % len(group)] for i in range(batch)])
+
+    def _tensors(self, paths: Sequence[Path], seen: Seen) -> Iterator[Array]:
+        height, width = self.spec.input_hw
+        for done, path in enumerate(paths, 1):
+            image = read_image(path)
+            if self.fit is Fit.SLIDE:
+                for y, x in Tiling.over(image.shape[:2], self.spec.input_hw):
+                    yield write_input(image[y : y + height, x : x + width], self.spec, ColorOrder.RGB)
+            else:
+                yield fit_picture(image, self.spec, self.fit).tensor
+            seen(done, len(paths))
 
 
 def spread(paths: Sequence[Path], count: int) -> list[Path]:
-    """At most `count` of the pictures, evenly spread: neighbours in a folder are often frames of one video."""
+    """At most `count` of the pictures, evenly spread, because neighbours in a folder are often frames of one video."""
     if len(paths) <= count:
         return list(paths)
     return [paths[int((i + 0.5) * len(paths) / count)] for i in range(count)]
@@ -125,14 +152,14 @@ def _warnings(
 ) -> Iterator[str]:
     if usable < FEW:
         yield (
-            f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend on which these happen to be; "
-            f"give {FEW} or more, better 64."
+            f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they are; "
+            f"give {FEW} or more, better {LIMIT}."
         )
     if repeated:
-        yield f"{_count(len(repeated))} the same as another one and left out: {_some([p.name for p in repeated])}."
+        yield f"{_count(len(repeated))} identical to another one and left out: {_some([p.name for p in repeated])}."
     if tiny:
         size = f"{input_hw[1]}x{input_hw[0]}"
-        yield f"{_count(len(tiny))} smaller than the model's input {size} and blurred by enlarging: " + (
+        yield f"{_count(len(tiny))} smaller than the model's input {size} and blurred when enlarged: " + (
             f"{_some([p.name for p in tiny])}."
         )
     if unreadable:

@@ -1,4 +1,4 @@
-"""What is quantized how, per target: one literal table."""
+"""Placement: which operators are quantized, and how, on each target. One literal table."""
 
 from __future__ import annotations
 
@@ -6,23 +6,11 @@ import dataclasses
 import enum
 import math
 
-from afformer.quantize.affine import Kind
+from afformer.quantize.choices import Target as Target  # noqa: PLC0414 - imported from here, too
+from afformer.quantize.grid import Kind
 
 
-class Target(enum.Enum):
-    """What the INT8 model is made for."""
-
-    X86 = "x86"
-    """ONNX Runtime on x86-64: integer operators, channels last."""
-    ARM = "arm"
-    """ONNX Runtime on ARM: the same with signed activations."""
-    TENSORRT = "tensorrt"
-    """TensorRT 10 and 11: explicit Q/DQ, symmetric, float bias."""
-    GENERIC = "generic"
-    """Explicit Q/DQ for engines that fuse it themselves; OpenVINO's fastest form."""
-
-
-class Form(enum.Enum):
+class QuantFormat(enum.Enum):
     """How quantization is written in the graph."""
 
     INTEGER = "integer"
@@ -33,22 +21,22 @@ class Form(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
-    """How a target wants its numbers. Weights are symmetric int8 with one scale an output channel everywhere.
+    """How a target is quantized. Weights are symmetric int8 with one scale for each output channel everywhere.
 
     Attributes:
-        form: How quantization is written. INTEGER has an int32 bias, QDQ a float bias.
+        format: How quantization is written. INTEGER has an int32 bias, QDQ a float bias.
         activations: The integer type of activations.
-        symmetric: Whether activations have their zero point in the type's middle.
+        symmetric: Whether activations have their zero point at the type's middle.
         quantized: Operator types that are quantized.
-        fewest_inputs: A convolution of fewer input channels stays in float.
+        fewest_inputs: A convolution with fewer input channels stays in float.
         largest_depthwise: A depthwise convolution with a larger kernel stays in float.
-        weight_bits: Bits of the weights unless others are asked for. Processors without VNNI add two u8 s8 products in
-            16 bits, which 8-bit weights can saturate; 7-bit weights cannot, and the file answers the same everywhere.
-        bytes_across_layouts: Whether what convolutions hand to attention is quantized too: there the engine changes the
-            layout, and moving bytes is several times cheaper than moving floats.
+        weight_bits: Bits of the weights by default. Processors without VNNI add two u8 s8 products in 16 bits, which
+            8-bit weights can saturate; 7-bit weights cannot, so the file gives the same result everywhere.
+        bytes_across_layouts: Whether the outputs of convolutions that attention reads are quantized too: the engine
+            changes their layout, and moving bytes is several times cheaper than moving floats.
     """
 
-    form: Form
+    format: QuantFormat
     activations: Kind
     symmetric: bool
     quantized: frozenset[str]
@@ -61,12 +49,13 @@ class Scheme:
 _INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add"})
 
 TABLE: dict[Target, Scheme] = {
-    # ONNX Runtime takes input channels by fours, and its float 7x7 depthwise kernel beats its integer one (0.25 : 0.47
-    # ms)
-    Target.X86: Scheme(Form.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5, weight_bits=7),
-    Target.ARM: Scheme(Form.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4),
-    Target.TENSORRT: Scheme(Form.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
-    Target.GENERIC: Scheme(Form.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True),
+    # ONNX Runtime takes input channels by fours; its float 7x7 depthwise kernel beats its integer one (0.25 to 0.47 ms)
+    Target.X86: Scheme(
+        QuantFormat.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5, weight_bits=7
+    ),
+    Target.ARM: Scheme(QuantFormat.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4),
+    Target.TENSORRT: Scheme(QuantFormat.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
+    Target.GENERIC: Scheme(QuantFormat.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True),
 }
 
 WHY_FLOAT: dict[str, str] = {
@@ -82,4 +71,4 @@ WHY_FLOAT: dict[str, str] = {
     "Add": "its operands are in float already, or the engine fuses it into the convolution before it",
     "Relu": "its operand is in float already",
 }
-"""Why an operator that could be quantized is not, unless there is a reason of its own."""
+"""Why an operator that could be quantized is not, unless its node has a reason of its own."""

@@ -1,21 +1,21 @@
-"""Float ONNX -> INT8 ONNX."""
+"""Float32 ONNX file -> INT8 ONNX file, measured against it, and the report beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from afformer import datasets
-from afformer.errors import AfformerError
+from afformer.errors import QuantizeError
 from afformer.extras import requires_extra
-from afformer.runtime.backends.registry import open_backend
+from afformer.files import check_writable, replacing
+from afformer.progress import Progress, no_progress
+from afformer.quantize.options import QuantizeOptions
 from afformer.runtime.opening import DEFAULT, OpenOptions
-from afformer.streams.sources import open_pictures
 
 if TYPE_CHECKING:
-    from afformer.quantize.quantizer import Engines, QuantizeOptions
-    from afformer.quantize.report import QuantizeReport
+    from afformer.quantize.report.data import QuantizeReport
 
 
 def quantize_model(
@@ -28,56 +28,50 @@ def quantize_model(
     val_labels: Path | None = None,
     dataset: str | None = None,
     open_options: OpenOptions = DEFAULT,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> QuantizeReport:
-    """Quantizes a float32 model to INT8, and measures accuracy and speed against it.
+    """Quantizes a float32 model to INT8 and measures accuracy and speed against it.
+
+    Its ranges (`.ranges.json`) and the report (`.report.json` and `.report.html`) go beside `output`, whatever the
+    verdict; `output` itself is written only if the verdict accepts it.
 
     Args:
         model: A float32 ONNX file of `export_checkpoint`.
-        output: The INT8 file to write; its ranges and reports go beside it.
+        output: The INT8 file to write.
         calibration: Folder of pictures like those that the model will see.
-        options: What the INT8 model shall be like.
-        val_images: Folder of pictures to measure accuracy on; the calibration pictures if None.
-        val_labels: Folder of their labels; the float model's class maps are the truth if None.
+        options: What the INT8 model is to be like; None takes the defaults.
+        val_images: Folder of pictures to measure accuracy on; None takes the calibration pictures.
+        val_labels: Folder of their labels; None takes the float model's class maps as ground truth.
         dataset: Whose label convention to follow; None takes the model's own data set.
         open_options: How the models are opened, to measure accuracy as well as speed.
         progress: Told what is being done, how much of it is done, and of how much.
 
     Raises:
-        AfformerError: The result is not accurate or not fast enough, or something cannot be read, run or written.
+        QuantizeError: The result loses more than allowed or is not faster than float; the model is not a float32 model;
+            or the ranges file cannot be read.
+        ImageError: There are no usable pictures, or a label does not fit its picture.
+        SpecError: The model has no readable spec.
+        BackendError: A model cannot be opened or run.
+        OutputError: A file cannot be written.
+        AfformerError: A Python package is missing, or labels were given without pictures.
     """
     with requires_extra("quantize"):
-        from afformer.quantize.accuracy import Validation
-        from afformer.quantize.quantizer import QuantizeOptions, quantize
-    validation = None
-    if val_images and val_labels:
-        with open_backend(model) as backend:
-            convention = datasets.for_model(backend.spec, dataset, model)
-        pairs = datasets.pairs(convention, val_images, val_labels)
-        validation = Validation(tuple(p for p, _ in pairs), tuple(label for _, label in pairs), convention)
-    elif val_images:
-        validation = Validation(open_pictures(val_images).paths)
-    elif val_labels:
-        raise AfformerError("labels were given without their pictures; name the folder of pictures, too (--val-images)")
-    return quantize(
-        model,
-        output,
-        calibration,
-        _engines(open_options),
-        options=options or QuantizeOptions(),
-        validation=validation,
-        progress=progress,
-    )
-
-
-def _engines(how: OpenOptions) -> Engines:
-    from afformer.measure.timing import Contender, race
-    from afformer.quantize.options import Engines
-    from afformer.runtime.preprocess import prepare
-
-    device = how.device and how.device.value
-    return Engines(
-        lambda spec: lambda image: prepare(image, spec, how.fit).tensor,
-        how.open_segmenter,
-        lambda models, seen: race([Contender(m, how.backend, how.threads, device) for m in models], seen=seen),
-    )
+        from afformer.quantize import report
+        from afformer.quantize.steps import Job
+    check_writable(output)
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
+        validation = job.validation(val_images, val_labels, dataset)
+        calibrated = job.calibrate(calibration)
+        candidates = job.candidates(calibrated, Path(folder))
+        evaluator = job.evaluator(validation or calibrated.validation)
+        found = job.search(calibrated, candidates, evaluator)
+        histograms = job.histograms(calibrated)
+        made = job.report(calibrated, candidates.units.values(), evaluator.reference, found, histograms)
+        report.write(made, job.illustrations(made, evaluator, found, histograms), output)
+        if made.written:
+            with replacing(output) as temporary:
+                shutil.copyfile(found.candidate.path, temporary)
+    if not made.written:
+        raise QuantizeError(f"{made.verdict.failure()} {output} was not written.")
+    return made

@@ -1,17 +1,19 @@
-"""The range of a tensor: what calibration finds and lowering turns into a scale and a zero point."""
+"""The range of a tensor: calibration finds it, lowering turns it into a grid."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 
+from afformer.errors import QuantizeError
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """The smallest and the largest value of a tensor that shall survive quantization; what lies outside is clipped.
+    """The smallest and largest value of a tensor that INT8 keeps; values outside are clipped.
 
     Attributes:
-        low: Smallest value. It may be above zero: whoever makes a grid of the range adds the zero.
+        low: Smallest value. It may be above zero: `Grid.over` widens the range to contain zero.
         high: Largest value, not below `low`.
 
     Raises:
@@ -28,3 +30,16 @@ class Range:
 
 Ranges = dict[str, Range]
 """Range by tensor name."""
+
+
+def range_for(ranges: Ranges, tensor: str) -> Range:
+    """The range of a tensor.
+
+    Raises:
+        QuantizeError: There is none.
+    """
+    if tensor not in ranges:
+        raise QuantizeError(
+            f"tensor '{tensor}' has no range; expected one from calibrating this model, calibrate it again"
+        )
+    return ranges[tensor]

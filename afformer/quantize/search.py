@@ -1,12 +1,12 @@
-"""Which units to leave in float: ranker, evaluator and the two loops, told nothing of graphs.
+"""Which units to leave in float: ranker, evaluator and two loops that know nothing of graphs.
 
-First for accuracy. Success is tested before anything is reverted; then the units are tried, the most harmful first, a
-reversion is kept if it gives something back, and the search stops when the limit is met. What turned out superfluous
-goes back to integers.
+First for accuracy. The search tests first whether the limit is met already. Otherwise it returns units to float, the
+most harmful first, keeps each reversion that reduces the drop, and stops when the limit is met. Units that turn out to
+be unnecessary in float go back to integers.
 
-Then for speed. What is still integer is timed against its float self, group by group in one alternating run: a single
-unit of many is lost in the noise, and one that stands alone in float pays for conversions that its neighbours would
-share. Groups that cost more than they save are reverted, if their sum is faster, too, and still within the limit.
+Then for speed. Units that are still integer are timed against their float selves, in groups and in one alternating run:
+the effect of a single unit is lost in the noise, and a unit alone in float pays for conversions that its neighbours
+would share. Groups that are slower as integers are reverted, if all of them together are faster and within the limit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Build = Callable[[frozenset[str]], C]
 Score = Callable[[C], float]
 """How much worse than float, in points; less is better."""
 Latencies = Callable[[Sequence[C]], Sequence[float]]
-"""Seconds a call of each, measured in turns: only figures of one call can be compared."""
+"""Seconds of one run of each candidate, measured in turns. Only figures from the same call can be compared."""
 
 BUDGET = 60
-"""Candidates that are scored, unless told otherwise."""
+"""Candidates that are scored by default."""
 MARGIN = 0.01
-"""Share of the latency that a reversion must save: below that it is noise."""
+"""Share of the latency that a reversion must save; anything less is noise."""
 
 
 class Why(enum.Enum):
@@ -39,15 +39,15 @@ class Why(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """One thing that was tried.
+class Trial:
+    """One change that was tried.
 
     Attributes:
         units: The units whose format was changed.
-        to_float: Whether to float, or back to integers.
-        why: For which of the two.
+        to_float: To float, or back to integers.
+        why: For accuracy or for speed.
         before: Points of drop before (`ACCURACY`), or seconds (`SPEED`).
-        after: The same afterwards.
+        after: The same with the change.
         kept: Whether the change was kept.
     """
 
@@ -60,26 +60,37 @@ class Step:
 
 
 @dataclasses.dataclass(frozen=True)
+class SearchLog:
+    """What the search did.
+
+    Attributes:
+        evaluations: How many candidates were scored.
+        exhausted: Whether the budget ended before the units did.
+        steps: What was tried, in order.
+    """
+
+    evaluations: int
+    exhausted: bool
+    steps: tuple[Trial, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Outcome(Generic[C]):
     """Where the search ended.
 
     Attributes:
         candidate: The best one found.
-        reverted: Why, by unit, for all that stay in float.
+        reverted: The units that stay in float, and why.
         drop: Its drop, in points.
         met: Whether that is within the limit.
-        steps: What was tried, in order.
-        evaluations: How many candidates were scored.
-        exhausted: Whether the budget ended before the units did.
+        log: What was tried.
     """
 
     candidate: C
     reverted: dict[str, Why]
     drop: float
     met: bool
-    steps: tuple[Step, ...]
-    evaluations: int
-    exhausted: bool
+    log: SearchLog
 
 
 def search(
@@ -93,15 +104,15 @@ def search(
     budget: int = BUDGET,
     margin: float = MARGIN,
 ) -> Outcome[C]:
-    """Leaves as few units in float as the limit needs, and those that are slower as integers.
+    """Leaves in float as few units as the limit needs, and the units that are slower as integers.
 
     Args:
         units: All units, the most harmful first, as `ranked` orders them.
         build: Makes a candidate with the given units left in float.
         score: Its drop, in points.
-        limit: The drop that is allowed; inf if any is.
-        latencies: Times candidates; no pass for speed if left out.
-        groups: Units that are timed together; each by itself if left out.
+        limit: The drop that is allowed; inf allows any.
+        latencies: Times candidates; None skips the search for speed.
+        groups: Units that are timed together; None times each by itself.
         budget: Candidates to score at most.
         margin: Share of the latency that a reversion for speed must save.
     """
@@ -109,7 +120,7 @@ def search(
     _revert(run, units)
     _trim(run)
     if latencies is not None:
-        _quicken(run, groups or [[unit] for unit in units], latencies, margin)
+        _revert_slow(run, groups or [[unit] for unit in units], latencies, margin)
     return run.outcome()
 
 
@@ -119,14 +130,14 @@ def ranked(harm: dict[str, float]) -> list[str]:
 
 
 class _Run(Generic[C]):
-    """The search's state, and its evaluator: scores each set of units once and keeps to the budget."""
+    """The search's state; scores each set of units once and counts what the budget still allows."""
 
     def __init__(self, build: Build[C], score: Score[C], limit: float, budget: int) -> None:
         self.build, self._score, self.limit, self._budget = build, score, limit, budget
         self._scored: dict[frozenset[str], float] = {}
         self.reverted: dict[str, Why] = {}
         self.gain: dict[str, float] = {}
-        self.steps: list[Step] = []
+        self.trials: list[Trial] = []
         self.exhausted = False
         self.drop = self.score(frozenset())
 
@@ -153,27 +164,25 @@ class _Run(Generic[C]):
             reverted=dict(self.reverted),
             drop=self.drop,
             met=self.met,
-            steps=tuple(self.steps),
-            evaluations=len(self._scored),
-            exhausted=self.exhausted,
+            log=SearchLog(len(self._scored), self.exhausted, tuple(self.trials)),
         )
 
 
 def _revert(run: _Run[C], units: Sequence[str]) -> None:
-    """To float, until the limit is met."""
+    """Returns units to float until the limit is met."""
     for unit in units:
         if run.met or not run.affordable():
             return
         drop = run.score(run.floats | {unit})
         kept = drop < run.drop
-        run.steps.append(Step((unit,), True, Why.ACCURACY, run.drop, drop, kept))
+        run.trials.append(Trial((unit,), True, Why.ACCURACY, run.drop, drop, kept))
         if kept:
             run.reverted[unit], run.gain[unit] = Why.ACCURACY, run.drop - drop
             run.drop = drop
 
 
 def _trim(run: _Run[C]) -> None:
-    """Back to integers, the least useful first, what the limit does not need."""
+    """Returns to integers, the least useful first, the units that the limit does not need in float."""
     if not run.met:
         return
     for unit in sorted(run.reverted, key=run.gain.__getitem__):
@@ -181,21 +190,21 @@ def _trim(run: _Run[C]) -> None:
             return
         drop = run.score(run.floats - {unit})
         kept = drop <= run.limit
-        run.steps.append(Step((unit,), False, Why.ACCURACY, run.drop, drop, kept))
+        run.trials.append(Trial((unit,), False, Why.ACCURACY, run.drop, drop, kept))
         if kept:
             del run.reverted[unit]
             run.drop = drop
 
 
-def _quicken(run: _Run[C], groups: Sequence[Sequence[str]], latencies: Latencies[C], margin: float) -> None:
-    """To float what is slower as integers: all of it, or if the sum is no gain, the better half, and so on."""
+def _revert_slow(run: _Run[C], groups: Sequence[Sequence[str]], latencies: Latencies[C], margin: float) -> None:
+    """Returns to float what is slower as integers: all of it, or if that gains nothing, the better half, and so on."""
     slow = _slow(run, groups, latencies, margin)
     while slow and run.affordable():
         units = [unit for group in slow for unit in group]
         floats = run.floats.union(units)
         before, after = latencies([run.build(run.floats), run.build(floats)])
         kept = after < (1 - margin) * before and run.score(floats) <= max(run.limit, run.drop)
-        run.steps.append(Step(tuple(units), True, Why.SPEED, before, after, kept))
+        run.trials.append(Trial(tuple(units), True, Why.SPEED, before, after, kept))
         if kept:
             run.reverted.update(dict.fromkeys(units, Why.SPEED))
             run.drop = run.score(floats)
@@ -206,7 +215,7 @@ def _quicken(run: _Run[C], groups: Sequence[Sequence[str]], latencies: Latencies
 def _slow(
     run: _Run[C], groups: Sequence[Sequence[str]], latencies: Latencies[C], margin: float
 ) -> list[tuple[str, ...]]:
-    """The groups, as far as they are integer, that would be faster in float, the most rewarding first."""
+    """The integer parts of the groups that would be faster in float, the largest gain first."""
     integers = [tuple(unit for unit in group if unit not in run.reverted) for group in groups]
     integers = [group for group in integers if group]
     now, *alone = latencies([run.build(run.floats.union(group)) for group in ((), *integers)])

@@ -1,24 +1,24 @@
-"""Whether an INT8 model is worth having: within the drop and faster than float, both measured."""
+"""Whether an INT8 model is within the drop and faster than float, both measured."""
 
 from __future__ import annotations
 
 import dataclasses
 
 GOOD_AGREEMENT = 0.99
-"""Share of the pixels with the float model's class below which a warning is due when no drop was asked for."""
+"""A smaller share of pixels with the float model's class is worth a warning when no limit was set."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Bargain:
-    """What was measured, and what was asked for.
+class Verdict:
+    """What was measured and what was asked for. Sentences name parameters in backticks, such as `max_drop`.
 
     Attributes:
         drop: Points lost.
-        measure: Of what, such as `mIoU`.
-        max_drop: Points that may be lost; None if any may.
-        agreement: Share of the pixels with the float model's class, 0..1.
+        measure: Points of what, such as `mIoU`.
+        max_drop: Points that may be lost; None allows any drop.
+        agreement: Share of pixels with the float model's class, 0..1.
         ratio: Latency over the float model's.
-        exhausted: Whether the search ran out of its budget.
+        exhausted: Whether the budget ended the search.
         foreign: Whether the target is another machine than the one that measured.
         allow_drop: Whether to accept a larger drop.
         allow_slower: Whether to accept a slower model.
@@ -36,12 +36,12 @@ class Bargain:
 
     @property
     def accurate(self) -> bool:
-        """Whether the drop is within what was asked for."""
+        """Whether the drop is within the limit."""
         return self.max_drop is None or self.drop <= self.max_drop
 
     @property
     def faster(self) -> bool:
-        """Whether it is faster than float."""
+        """Whether the model is faster than float."""
         return self.ratio < 1
 
     @property
@@ -51,7 +51,7 @@ class Bargain:
 
     @property
     def accepted(self) -> bool:
-        """Whether the model is handed over: both hold, or what does not is allowed."""
+        """Whether the model is written: both hold, or what does not hold is allowed."""
         return (self.accurate or self.allow_drop) and (self.faster or self.allow_slower)
 
     def accuracy(self) -> str:
@@ -61,9 +61,9 @@ class Bargain:
         if self.max_drop is None:
             return f"Loses {lost}; {same}."
         if self.accurate:
-            return f"Within the drop: loses {lost}, allowed are {self.max_drop:g}; {same}."
+            return f"Within the drop: loses {lost}, the limit is {self.max_drop:g}; {same}."
         over = self.drop - self.max_drop
-        return f"Too inaccurate: loses {lost}, {_points(over)} more than the {self.max_drop:g} allowed; {same}."
+        return f"Too inaccurate: loses {lost}, {_points(over)} more than the limit of {self.max_drop:g}; {same}."
 
     def speed(self) -> str:
         """One sentence on speed."""
@@ -71,27 +71,32 @@ class Bargain:
             return f"Faster than float: {self.ratio:.2f} of its latency, {1 / self.ratio:.2f} times as fast."
         return f"Not faster than float: {self.ratio:.2f} of its latency, measured in turns on this machine."
 
+    def failure(self) -> str:
+        """What does not hold, and what to try."""
+        failed = [*([] if self.accurate else [self.accuracy()]), *([] if self.faster else [self.speed()])]
+        return " ".join([*failed, *self.advice()])
+
     def advice(self) -> list[str]:
-        """What to try, a sentence each; empty after a success."""
+        """What to try, one sentence each; empty after a success."""
         found = []
         if not self.accurate:
             if self.exhausted:
-                found.append("The search ended with its budget; raise --budget to let it go on.")
+                found.append("The budget ended the search; raise `budget` to let it go on.")
             found.append(
-                "Calibrate with more pictures like those the model will see, try --method mse or percentile, allow a "
-                "larger --max-drop, or take the model as it is with --allow-drop."
+                "Calibrate with more pictures like those the model will see, try `method` mse or percentile, raise "
+                "`max_drop`, or accept the model as it is with `allow_drop`."
             )
         if not self.faster:
             found.append(
-                "This machine is not the target: take the model with --allow-slower and measure there."
+                "This machine is not the target: accept the model with `allow_slower` and measure there."
                 if self.foreign
-                else "Try another --target or --backend, or allow a larger --max-drop so that less stays in float; "
-                "--allow-slower takes the model as it is, for deployment elsewhere."
+                else "Try another `target` or `backend`, or raise `max_drop` so that less stays in float; "
+                "`allow_slower` accepts the model as it is, for use on another machine."
             )
         if self.max_drop is None and self.agreement < GOOD_AGREEMENT:
             found.append(
-                f"Fewer than {GOOD_AGREEMENT:.0%} of pixels agree with the float model: name a --max-drop, and the "
-                "search leaves in float what hurts most."
+                f"Fewer than {GOOD_AGREEMENT:.0%} of pixels agree with the float model: set `max_drop`, and the search "
+                "leaves in float what hurts most."
             )
         return found
 

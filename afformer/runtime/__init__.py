@@ -1,4 +1,4 @@
-"""From model file and picture to class map. Loads its engines when they are used, and never torch or onnx."""
+"""From model file and picture to class map. Backends are imported when they are opened; torch and onnx never are."""
 
 from __future__ import annotations
 
@@ -26,16 +26,7 @@ _HOMES = {
     "open_backend": "backends.registry",
 }
 
-__all__ = [
-    "Backend",
-    "ColorOrder",
-    "Device",
-    "Fit",
-    "Segmenter",
-    "backend_names",
-    "classmap_from_logits",
-    "open_backend",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:

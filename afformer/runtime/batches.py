@@ -1,4 +1,4 @@
-"""Several pictures at a time, for models that were exported with a batch."""
+"""Several pictures at a time, for models exported with a batch."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Item = TypeVar("Item")
 
 
 @runtime_checkable
-class BatchSegment(Protocol):
-    """What a `Segmenter` can do beside segmenting one picture."""
+class BatchSegmenter(Protocol):
+    """Segments several pictures at a time, as a `Segmenter` does."""
 
     @property
     def batch(self) -> int:
-        """How many pictures it takes at a time."""
+        """Pictures at a time."""
         ...
 
     def segment_batch(
         self, images: Sequence[RGBImage], /, *, out: Sequence[ClassMap | None] | None = None
     ) -> list[ClassMap]:
-        """From pictures, `(H, W, 3)` uint8 RGB, to class maps, `(H, W)` class ids, in `out` where that is given."""
+        """From pictures, `(H, W, 3)` uint8 RGB, to class maps, `(H, W)` class ids, in `out` where given."""
         ...
 
 
 def groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Gathers items, in order. What came before an error, or is left at the end, is a smaller group."""
+    """Groups of `size` items, in order. Before an error and at the end, what is left is a smaller group."""
     group: list[Item] = []
     try:
         for item in items:

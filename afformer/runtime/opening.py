@@ -1,4 +1,4 @@
-"""`OpenOptions`: how a model is opened, one value for every function and command that runs one."""
+"""`OpenOptions`: how a model is opened, for every function and command that runs one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from afformer.runtime.backends.base import Backend, Device
-from afformer.runtime.backends.registry import open_backend
-from afformer.runtime.preprocess import Fit
-from afformer.runtime.segmenter import Segmenter
+from afformer.runtime.choices import Device, Fit
+
+if TYPE_CHECKING:  # heavy, and the commands' help needs none of it
+    from afformer.runtime.backends.base import Backend
+    from afformer.runtime.segmenter import Segmenter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +21,7 @@ class OpenOptions:
 
     Attributes:
         backend: Name of the backend; chosen by the file's suffix if None.
-        device: Where to run; None is the CPU, except for engines that need a GPU.
+        device: Where to run; None means the CPU, or CUDA for backends that need it.
         threads: CPU threads; 0 leaves the choice to the backend.
         fit: How pictures are brought to the input size.
         input_hw: Size to run a checkpoint at, in pixels; an exported model has its own.
@@ -33,11 +35,15 @@ class OpenOptions:
 
     def open_backend(self, model: Path) -> Backend:
         """Opens a model file."""
+        from afformer.runtime.backends.registry import open_backend
+
         return open_backend(model, self.backend, device=self.device, threads=self.threads, input_hw=self.input_hw)
 
     @contextlib.contextmanager
     def open_segmenter(self, model: Path) -> Iterator[Segmenter]:
         """Opens a model file as a segmenter, and closes it at the end."""
+        from afformer.runtime.segmenter import Segmenter
+
         with self.open_backend(model) as backend:
             yield Segmenter(backend, fit=self.fit)
 

@@ -1,4 +1,4 @@
-"""Exactly `argmax(bilinear(logits))` at the picture's size, without ever building the full-size logits.
+"""Exactly `argmax(bilinear(logits))` at the picture's size, without computing the full-size logits.
 
 Between four neighbouring cell centres, bilinear interpolation is a convex combination of the four cells. With `L[k, j]`
 the logit of class k at corner j of such a block, and `v_k` its interpolated value anywhere inside,
@@ -7,9 +7,9 @@ the logit of class k at corner j of such a block, and `v_k` its interpolated val
 
 1. If all four corners have the same winner, it wins everywhere in the block: no interpolation.
 2. Otherwise `bound = max_k min_j L[k, j]` is reached by some class everywhere in the block, so a class with
-   `max_j L[k, j] < bound` wins nowhere in it. The maximum over the four corners' winners alone is a bound too, cheaper
+   `max_j L[k, j] < bound` wins nowhere in it. The maximum over the four corners' winners alone is also a bound, cheaper
    and hardly lower; of 150 classes three to ten are left.
-3. `v_k - v_m` is a convex combination of its values at the corners, too. So a class that is below the winner m of some
+3. `v_k - v_m` is also a convex combination of its values at the corners. So a class that is below the winner m of some
    corner at all four corners wins nowhere in the block. Two or three are left, and only these are interpolated.
 
 Ties go to the lowest class id, as in `numpy.argmax`: all steps drop only classes that are strictly below the winner.
@@ -32,9 +32,9 @@ Floats = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
 
 _BLOCK_LIMIT = 32
-"""Blocks longer than this many pixels are cut, which bounds the size of the work arrays."""
+"""Longer blocks are cut at this many pixels, which bounds the size of the work arrays."""
 _CHUNK_ELEMENTS = 1 << 18
-"""Blocks are resolved in chunks of at most this many float32 values a work array (1 MiB): flat memory, warm caches."""
+"""Blocks are resolved in chunks of at most this many float32 values per work array (1 MiB), which fit the cache."""
 
 
 def classmap_from_logits(
@@ -50,12 +50,12 @@ def classmap_from_logits(
     Output pixel i samples the grid at `(i + 0.5) * span / out - 0.5`, clamped to the grid, as PyTorch's `interpolate`.
 
     Args:
-        logits: `(C, h, w)` finite floating point logits; computed in float32.
+        logits: `(C, h, w)` finite logits of any floating point type; computed in float32.
         out_hw: Height and width of the class map, in pixels; may be smaller than the grid.
         span: Height and width of the part of the grid that the picture covers, from the top left corner, in cells
             (fractions allowed). The whole grid if left out.
         out: Where to write the class map; a new array if left out.
-        work: Where to keep work arrays from one call to the next; nothing is kept if left out.
+        work: Scratch memory to reuse from call to call.
 
     Returns:
         `(H, W)` class ids, uint8, or int32 above 256 classes.
@@ -76,7 +76,7 @@ def classmap_from_logits(
     grid = _Grid(_Axis.of(height, span_y, out_hw[0]), _Axis.of(width, span_x, out_hw[1]), width)
 
     block_winner, contested = grid.agreement(winner)
-    _spread(block_winner, grid, out, work)
+    _take(block_winner, grid.rows.block, grid.cols.block, out, work)
     step = max(1, _CHUNK_ELEMENTS // max(classes, grid.rows.size * grid.cols.size))
     for start in range(0, len(contested[0]), step):
         blocks = contested[0][start : start + step], contested[1][start : start + step]
@@ -93,7 +93,7 @@ def resize_classmap(
         classmap: `(h, w)` class ids.
         out_hw: Height and width of the result, in pixels.
         out: Where to write the result; a new array if left out.
-        work: Where to keep a work array from one call to the next.
+        work: Scratch memory to reuse from call to call.
 
     Returns:
         `(H, W)` class ids of the same type.
@@ -103,9 +103,7 @@ def resize_classmap(
     """
     out = _checked(out, out_hw, classmap.dtype)
     rows, cols = (_nearest(length, size) for length, size in zip(classmap.shape, out_hw, strict=True))
-    widened = (work or Workspace()).array("widened", (classmap.shape[0], out_hw[1]), classmap.dtype)
-    classmap.take(cols, axis=1, out=widened, mode="clip")
-    widened.take(rows, axis=0, out=out, mode="clip")
+    _take(classmap, rows, cols, out, work or Workspace())
     return out
 
 
@@ -127,7 +125,7 @@ def _checked(out: ClassMap | None, out_hw: tuple[int, int], dtype: npt.DTypeLike
 
 
 def _by_cell(logits: Floats, work: Workspace) -> Floats:
-    """`(h * w, C)`: both the argmax and the look-ups want a cell's classes side by side."""
+    """`(h * w, C)`: a cell's classes side by side, as the argmax and the look-ups need them."""
     classes, height, width = logits.shape
     table = work.array("table", (height * width, classes), np.float32)
     cv2.transpose(np.ascontiguousarray(logits).reshape(classes, height * width), dst=table)
@@ -143,12 +141,12 @@ def _winner(table: Floats, dtype: npt.DTypeLike, work: Workspace) -> ClassMap:
     return winner
 
 
-def _spread(block_winner: ClassMap, grid: _Grid, out: ClassMap, work: Workspace) -> None:
-    """Paints every block in one class."""
-    widened = work.array("widened", (len(block_winner), out.shape[1]), out.dtype)
-    # Only "clip" writes into `out` directly; "raise" would go through a copy. No index is out of bounds.
-    block_winner.take(grid.cols.block, axis=1, out=widened, mode="clip")
-    widened.take(grid.rows.block, axis=0, out=out, mode="clip")
+def _take(ids: ClassMap, rows: Index, cols: Index, out: ClassMap, work: Workspace) -> None:
+    """Writes `ids[rows][:, cols]` into `out`."""
+    widened = work.array("widened", (len(ids), len(cols)), ids.dtype)
+    # No index is out of bounds; only the mode "clip" writes into `out` without a copy.
+    ids.take(cols, axis=1, out=widened, mode="clip")
+    widened.take(rows, axis=0, out=out, mode="clip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +227,7 @@ def _resolve(
     by, bx, corners = blocks[0][order], blocks[1][order], corners[:, order]
     shape = grid.rows.size, grid.cols.size, len(by)
     weights = _per_block("weight", grid.rows.weight, by, grid.cols.weight, bx, work=work)
-    # Everything is measured against the first contender, which spares its interpolation.
+    # Values are relative to the first contender, which then needs no interpolation.
     first = table[corners, contenders[0]]
     lead, labels = work.array("lead", shape, np.float32), work.array("labels", shape, out.dtype)
     lead.fill(0)
@@ -238,7 +236,7 @@ def _resolve(
         n = len(ids)
         value = _bilinear(table[corners[:, :n], ids] - first[:, :n], weights, work)
         better = np.greater(value, lead[..., :n], out=work.array("better", value.shape, np.bool_))
-        # A masked copy takes twenty times as long as this arithmetic, which is exact modulo 256 as well.
+        # A masked copy takes twenty times as long as this arithmetic, which is exact modulo 256.
         change = work.array("change", value.shape, out.dtype)
         np.subtract(ids.astype(out.dtype), labels[..., :n], out=change)
         np.multiply(change, better, out=change)
@@ -249,9 +247,9 @@ def _resolve(
 
 
 def _per_block(name: str, rows: Array, by: Index, cols: Array, bx: Index, *, work: Workspace) -> tuple[Array, Array]:
-    """What the rows and the columns of n blocks have, `(bh, 1, n)` and `(1, bw, n)`.
+    """Values per row and per column of n blocks, `(bh, 1, n)` and `(1, bw, n)`.
 
-    The block is the last axis throughout: it is the long one, and numpy is fast along it.
+    The blocks are the last axis throughout: it is the long one, and numpy is fast along it.
     """
     of_rows = work.array(f"{name} of rows", (len(rows), len(by)), rows.dtype)
     of_cols = work.array(f"{name} of columns", (len(cols), len(bx)), cols.dtype)

@@ -1,4 +1,4 @@
-"""From a picture to the model's input tensor, as in training: bilinear on the bytes, then normalised."""
+"""From a picture to the model's input tensor, as in training: resized bilinearly as bytes, then normalised."""
 
 from __future__ import annotations
 
@@ -11,22 +11,12 @@ import numpy.typing as npt
 
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import Array, input_tensor
+from afformer.runtime.choices import Fit as Fit  # noqa: PLC0414 - imported from here, too
 from afformer.runtime.workspace import Workspace
 from afformer.spec import InputKind, ModelSpec
 
 Image = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8."""
-
-
-class Fit(enum.Enum):
-    """How a picture is brought to the model's input size."""
-
-    STRETCH = "stretch"
-    """Resized to the input size, whatever its aspect ratio."""
-    PAD = "pad"
-    """Resized inside the input size with its aspect ratio kept, then padded at the right or bottom with the mean."""
-    SLIDE = "slide"
-    """Left at its size and covered by overlapping tiles, whose logits are averaged; padded if smaller than a tile."""
 
 
 class ColorOrder(enum.Enum):
@@ -37,15 +27,15 @@ class ColorOrder(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
-    """One picture as the model wants it, and where in the model's answer the picture lies.
+class FittedPicture:
+    """A picture as the model's input, and the part of the model's output that belongs to it.
 
     Attributes:
         tensor: `(3, H, W)` float32 normalised RGB or `(H, W, 3)` uint8 RGB, without a batch axis.
-        image_hw: Size of the original picture, in pixels.
+        image_hw: Height and width of the original picture, in pixels.
         covered_hw: Part of the input that the picture covers, from the top left corner, in input pixels.
-        span_y: Rows of the logit grid that the picture covers, in (fractional) cells.
-        span_x: Columns of it.
+        span_y: Rows of the logits that the picture covers, in (fractional) cells.
+        span_x: Columns of the logits that the picture covers, in (fractional) cells.
     """
 
     tensor: Array
@@ -55,7 +45,7 @@ class Prepared:
     span_x: float
 
 
-def prepare(
+def fit_picture(
     image: Image,
     spec: ModelSpec,
     fit: Fit = Fit.STRETCH,
@@ -63,22 +53,22 @@ def prepare(
     out: Array | None = None,
     *,
     work: Workspace | None = None,
-) -> Prepared:
-    """Makes the model's input of a whole picture.
+) -> FittedPicture:
+    """Brings a whole picture to the model's input size and normalises it.
 
     Args:
         image: `(H, W, 3)` uint8 in `color_order`.
-        spec: The model's.
-        fit: `STRETCH` or `PAD`; the tiles of `SLIDE` are cut by the caller and prepared with `place`.
+        spec: The model's spec.
+        fit: `STRETCH` or `PAD`. The tiles of `SLIDE` are cut by the caller and written with `write_input`.
         color_order: Order of the picture's channels.
         out: Where to write the tensor, for instance a row of a batch; a new array if left out.
-        work: Where to keep work arrays from one call to the next; nothing is kept if left out.
+        work: Scratch memory to reuse from call to call.
 
     Raises:
         ImageError: Not an `(H, W, 3)` uint8 array.
     """
     check_image(image)
-    assert fit is not Fit.SLIDE, "tiles are prepared with place()"
+    assert fit is not Fit.SLIDE, "tiles are written with write_input()"
     (height, width), (grid_h, grid_w) = spec.input_hw, spec.logits_hw
     covered_h, covered_w = spec.input_hw if fit is Fit.STRETCH else _inside(image.shape, spec.input_hw)
     work = work or Workspace()
@@ -86,8 +76,8 @@ def prepare(
     if image.shape[:2] != (covered_h, covered_w):
         resized = work.array("resized", (covered_h, covered_w, 3), np.uint8)
         cv2.resize(image, (covered_w, covered_h), dst=resized, interpolation=cv2.INTER_LINEAR)
-    return Prepared(
-        tensor=place(resized, spec, color_order, out, work),
+    return FittedPicture(
+        tensor=write_input(resized, spec, color_order, out, work),
         image_hw=(image.shape[0], image.shape[1]),
         covered_hw=(covered_h, covered_w),
         span_y=covered_h / height * grid_h,
@@ -95,21 +85,21 @@ def prepare(
     )
 
 
-def place(
+def write_input(
     pixels: Image,
     spec: ModelSpec,
     color_order: ColorOrder,
     out: Array | None = None,
     work: Workspace | None = None,
 ) -> Array:
-    """Writes pixels into the top left of the model's input, unresized, and the mean around them.
+    """Writes pixels into the top left corner of the model's input, normalised but not resized, and the mean elsewhere.
 
     Args:
         pixels: `(h, w, 3)` uint8 in `color_order`, at most of the input's size.
-        spec: The model's.
+        spec: The model's spec.
         color_order: Order of the channels of `pixels`.
         out: Where to write; a new array if left out.
-        work: Where to keep a work array from one call to the next.
+        work: Scratch memory to reuse from call to call.
 
     Returns:
         `out`: `(3, H, W)` float32 normalised RGB, or `(H, W, 3)` uint8 RGB.
@@ -136,7 +126,7 @@ def place(
 
 
 def check_image(image: Array) -> None:
-    """Refuses what is no picture.
+    """Refuses anything but a picture.
 
     Raises:
         ImageError: Not an `(H, W, 3)` uint8 array with at least one pixel.

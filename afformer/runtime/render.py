@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from afformer.images import ClassMap, RGBImage
+from afformer.runtime.choices import Colours
 from afformer.runtime.drawing.borders import class_borders
-from afformer.runtime.drawing.colours import Colours, overlay_colours
+from afformer.runtime.drawing.colours import overlay_colours
 from afformer.runtime.drawing.legend import Legend
 from afformer.runtime.drawing.names import NameTags
 from afformer.runtime.drawing.painting import Painter, colour_table, look_up

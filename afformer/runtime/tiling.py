@@ -1,4 +1,4 @@
-"""Where sliding-window tiles lie: pure geometry, in pixels of the original picture and in cells of its logits."""
+"""Positions of sliding-window tiles, in pixels of the picture and in cells of its logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 STRIDE = 8
-"""Pixels to a logit cell. Tiles start at multiples of it, so that their cells fall onto one common grid."""
+"""Pixels per logit cell. Tiles start at multiples of it, so that their cells lie on one common grid."""
 
 
 class Tile(NamedTuple):
@@ -36,8 +36,8 @@ class Tiling:
     def over(cls, image_hw: tuple[int, int], tile_hw: tuple[int, int], overlap: float = 1 / 3) -> Tiling:
         """The fewest evenly spread tiles that cover a picture, neighbours sharing at least `overlap` of a tile.
 
-        A last tile that sticks out of the picture, by less than `STRIDE` pixels or because the picture is smaller than
-        a tile, is to be padded.
+        The last tile may extend beyond the picture, by less than `STRIDE` pixels or because the picture is smaller than
+        a tile; the caller pads it.
 
         Raises:
             ValueError: Overlap not in [0, 1), or tiles of less than `STRIDE` pixels.
@@ -65,7 +65,7 @@ class Tiling:
         return self.rows[-1] // STRIDE + height, self.cols[-1] // STRIDE + width
 
     def cells(self, tile: Tile) -> tuple[slice, slice]:
-        """The part of the common grid that a tile's logits fall onto."""
+        """The part of the common grid that a tile's logits cover."""
         y, x = tile.y // STRIDE, tile.x // STRIDE
         return slice(y, y + self.cells_hw[0]), slice(x, x + self.cells_hw[1])
 

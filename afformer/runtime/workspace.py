@@ -1,4 +1,4 @@
-"""Work arrays that live longer than one frame."""
+"""Scratch memory that is allocated once and reused for every frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from afformer.runtime.backends.base import Array
 
 
 class Workspace:
-    """Hands out work arrays by name. A name's memory is allocated once, and again only when more of it is asked for.
+    """Scratch arrays by name: asking for a name again reuses its memory, which grows when it is too small.
 
     An array is valid until its name is asked for again. Not to be shared between threads.
     """
@@ -29,5 +29,5 @@ class Workspace:
 
     @property
     def nbytes(self) -> int:
-        """What all names hold together."""
+        """Bytes held under all names."""
         return sum(len(memory) for memory in self._memory.values())

@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from afformer.images import single_threaded_opencv
+from afformer.opencv import single_threaded_opencv
 from afformer.serve import segment, v2
 from afformer.serve.guard import Guard
 from afformer.serve.memory import MemoryBudget

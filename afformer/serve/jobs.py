@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 from afformer.runtime.backends.base import Array
-from afformer.runtime.preprocess import Fit
+from afformer.runtime.choices import Fit
 
 
 @dataclasses.dataclass(frozen=True)

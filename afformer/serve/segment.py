@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from afformer.runtime.drawing.colours import overlay_colours
-from afformer.runtime.preprocess import Fit
+from afformer.runtime.choices import Fit
 from afformer.serve import examples
 from afformer.serve.bodies import packed, read_body
 from afformer.serve.jobs import Job

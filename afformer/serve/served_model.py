@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from afformer.errors import AfformerError
-from afformer.runtime.preprocess import Fit
+from afformer.runtime.choices import Fit
 from afformer.runtime.tiling import Tiling
 from afformer.serve.jobs import Answer, Job, JobQueue, QueueClosed, QueueFull
 from afformer.serve.metrics import Metrics

@@ -3,9 +3,9 @@
     file:  [reader thread] -> queue -> [segmenter thread] -> queue -> [caller: smooth, draw, write, show]
     live:  [grabber thread, newest frame only] -> [segmenter thread] -> queue -> [caller]
 
-A live frame never waits in a queue before it is segmented: it would grow old there. The caller's thread writes, since
-windows belong to the main thread. Where the model takes a batch, a file's frames are segmented so many at a time; live
-ones still come one by one, since to wait for more of them would make them old.
+A live frame never waits in a queue before it is segmented, where it would grow old. The caller's thread writes, since
+windows belong to the main thread. If the model takes a batch, a file's frames are segmented in groups; live ones are
+segmented one by one, since waiting for more of them would delay them.
 """
 
 from __future__ import annotations
@@ -13,123 +13,60 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import enum
 import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
-from afformer.runtime.batches import BatchSegment, groups
-from afformer.streams.pipes import Halt, Halted, Pipe
+from afformer.runtime.batches import BatchSegmenter, groups
+from afformer.streams.flow_report import Ending, FlowReport
+from afformer.streams.frames import Frame, FrameSource
+from afformer.streams.queues import FlowStopped, StageQueue, StopRequest
 from afformer.streams.sinks import Sink
 from afformer.streams.smoothing import Smoothing
-from afformer.streams.sources import Frame, Source
 from afformer.streams.window import Window
 
 log = logging.getLogger(__name__)
 
 OnFrame = Callable[[Frame, ClassMap, list[Path]], None]
-"""Told of each frame once it is written, with its class map and files; both arrays are valid during the call only."""
+"""Called after a frame is written, with its class map and files; both arrays are valid during the call only."""
+Clock = Callable[[], float]
+"""Returns seconds."""
 
 _DEPTH = 2
 _STUCK_S = 2.0
-"""A thread that hangs in a dead pipe or stream is not waited for any longer than this."""
+"""How long to wait for a thread that hangs in a dead pipe or stream."""
 
 
-class Segment(Protocol):
-    """A `Segmenter`, or anything like it. One that is a `BatchSegment` as well is given that many frames at a time."""
+class PictureSegmenter(Protocol):
+    """A `Segmenter`, or anything like it. One that is a `BatchSegmenter` too is called with groups of frames."""
 
     def __call__(self, image: RGBImage, /, *, out: ClassMap | None = None) -> ClassMap:
-        """From `(H, W, 3)` uint8 RGB to `(H, W)` class ids, in `out` if it is given, else in a new array."""
+        """From `(H, W, 3)` uint8 RGB to `(H, W)` class ids, in `out` if given, else in a new array."""
         ...
 
 
-class Ending(enum.Enum):
-    """Why a flow ended."""
-
-    SOURCE = "end of the source"
-    STOPPED = "stopped by the caller"
-    QUIT = "quit in the window"
-    INTERRUPTED = "interrupted"
-    """By Ctrl-C or the system (SIGINT, SIGTERM)."""
-
-
-@dataclasses.dataclass
-class Stages:
-    """Seconds spent in each stage, waiting for other stages left out. They overlap, so they sum up to more than passed.
-
-    Attributes:
-        read: Waiting for, decoding and converting frames.
-        segment: Segmenting.
-        write: Smoothing, drawing, encoding, showing.
-    """
-
-    read: float = 0.0
-    segment: float = 0.0
-    write: float = 0.0
-
-
-@dataclasses.dataclass
-class FlowReport:
-    """What a flow did.
-
-    Attributes:
-        frames: Frames segmented and written.
-        failures: Frames that could not be read, with their errors.
-        dropped: Frames that a live source dropped because newer ones had come.
-        seconds: From the first frame asked for to the last file finished.
-        stages: Where the time went.
-        worst_age_s: Longest time between a live frame's coming in and the start of its segmentation; 0 for files.
-        worst_delay_s: Longest time between a live frame's coming in and its result being written; 0 for files.
-        finished: Files that the sinks put in place at the end, such as a video.
-        ending: Why it ended.
-    """
-
-    frames: int = 0
-    failures: list[Frame] = dataclasses.field(default_factory=list)
-    dropped: int = 0
-    seconds: float = 0.0
-    stages: Stages = dataclasses.field(default_factory=Stages)
-    worst_age_s: float = 0.0
-    worst_delay_s: float = 0.0
-    finished: list[Path] = dataclasses.field(default_factory=list)
-    ending: Ending = Ending.SOURCE
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C or the system ended it."""
-        return self.ending is Ending.INTERRUPTED
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return {
-            **dataclasses.asdict(dataclasses.replace(self, failures=[], finished=[])),
-            "failures": [str(frame.content) for frame in self.failures],
-            "finished": [str(path) for path in self.finished],
-            "ending": self.ending.value,
-        }
-
-
 def segment_stream(
-    segmenter: Segment,
-    source: Source,
+    segmenter: PictureSegmenter,
+    source: FrameSource,
     sinks: Sequence[Sink],
     *,
     smoothing: Smoothing | None = None,
     window: Window | None = None,
     stop: threading.Event | None = None,
     on_frame: OnFrame | None = None,
+    clock: Clock = time.perf_counter,
 ) -> FlowReport:
     """Segments all frames of a source into sinks, with reading, segmenting and writing overlapping.
 
-    Closes the source, the sinks and the window, however it ends: a video holds what was written so far. Ctrl-C and
-    SIGTERM end it after the frame at hand, if this is the main thread; a second one ends it at once. A frame that could
-    not be read is reported and left out. Any other error, in whatever stage, ends the flow after the frames before it.
+    Closes the source, the sinks and the window, however it ends: a video holds what was written so far. In the main
+    thread, Ctrl-C and SIGTERM end it after the current frame, and a second one ends it at once. A frame that could not
+    be read is reported and left out. Any other error, in whatever stage, ends the flow after the frames before it.
 
     Args:
         segmenter: Called by one thread, not the caller's.
@@ -138,27 +75,29 @@ def segment_stream(
         smoothing: Applied to class maps before they are written.
         window: Shows each frame after it is written.
         stop: Ends the flow when set.
-        on_frame: Told of each frame.
+        on_frame: Called after each frame.
+        clock: Measures the report's times; for simulations.
 
     Raises:
-        AfformerError: What source, segmenter or a sink raised.
+        AfformerError: What the source, the segmenter or a sink raised.
     """
-    report, halt = FlowReport(), Halt(stop)
-    segment = _Segmenting(segmenter, source, report)
-    results: Pipe[_Result] = Pipe(1 if source.live else segment.depth, halt, functools.partial(_idle, window, halt))
-    threads = _stages(segment, results, halt)
-    output = _Output(source, sinks, smoothing, window, on_frame, segment.free, report)
-    start = time.perf_counter()
-    with contextlib.ExitStack() as ending, halt.on_signals():
-        ending.callback(_settle, report, source, start)
+    report, request = FlowReport(), StopRequest(stop)
+    stage = _SegmentStage(segmenter, source, report, clock)
+    idle = functools.partial(_keep_alive, window, request)
+    results: StageQueue[_Result] = StageQueue(1 if source.live else stage.depth, request, idle)
+    threads = _threads(stage, results, request)
+    output = _WriteStage(source, sinks, smoothing, window, on_frame, stage.free, report, clock)
+    start = clock()
+    with contextlib.ExitStack() as ending, request.on_signals():
+        ending.callback(_complete, report, source, lambda: clock() - start)
         for sink in reversed(sinks):
             ending.callback(_finish, sink, report)
         if window:
             ending.callback(window.close)
-        ending.callback(_join, threads, source, halt)
+        ending.callback(_join, threads, source, request)
         for thread in threads:
             thread.start()
-        report.ending = _write_all(output, results, halt)
+        report.ending = _write_all(output, results, request)
     return report
 
 
@@ -168,26 +107,37 @@ _FreeMaps = collections.deque[ClassMap]
 """Class maps that have been written and may be overwritten."""
 
 
-class _Segmenting:
-    """The segmenter's stage: frames in groups, of one where the segmenter takes no more or the source is live."""
+class _SegmentStage:
+    """The segmenter's thread: frames in groups, or one by one if it takes no groups or the source is live."""
 
-    def __init__(self, segmenter: Segment, source: Source, report: FlowReport) -> None:
-        self.source, self.report = source, report
+    def __init__(self, segmenter: PictureSegmenter, source: FrameSource, report: FlowReport, clock: Clock) -> None:
+        self.source, self.report, self.clock = source, report, clock
         self._one, self._many = segmenter, None
         self._batch = 1
-        if isinstance(segmenter, BatchSegment) and not source.live:
+        if isinstance(segmenter, BatchSegmenter) and not source.live:
             self._many, self._batch = segmenter.segment_batch, segmenter.batch
         self.depth = max(_DEPTH, self._batch)
-        """Frames that a queue must hold so that nobody waits while a group is segmented."""
+        """Frames that a queue must hold so that no stage waits while a group is segmented."""
         self.free: _FreeMaps = collections.deque(maxlen=4 * self.depth)
+
+    def read(self) -> Generator[Frame, None, None]:
+        """The source's frames, with the time that they take."""
+        frames = iter(self.source)
+        while True:
+            start = self.clock()
+            frame = next(frames, None)
+            self.report.stages.read += self.clock() - start
+            if frame is None:
+                return
+            yield frame
 
     def results(self, frames: Iterable[Frame]) -> Generator[_Result, None, None]:
         """Each frame with its class map."""
         for group in groups(frames, self._batch):
             self.report.worst_age_s = max(self.report.worst_age_s, *map(self.source.age_s, group))
-            start = time.perf_counter()
+            start = self.clock()
             classmaps = iter(self._segment([f.content for f in group if not isinstance(f.content, ImageError)]))
-            self.report.stages.segment += time.perf_counter() - start
+            self.report.stages.segment += self.clock() - start
             for frame in group:
                 yield frame, None if isinstance(frame.content, ImageError) else next(classmaps)
 
@@ -202,50 +152,40 @@ class _Segmenting:
         return None if out is None or out.shape != image.shape[:2] else out
 
 
-def _stages(segment: _Segmenting, results: Pipe[_Result], halt: Halt) -> list[threading.Thread]:
-    """The threads before the caller's, not started yet."""
+def _threads(stage: _SegmentStage, results: StageQueue[_Result], request: StopRequest) -> list[threading.Thread]:
+    """The reader's, unless the source is live, and the segmenter's; not started yet."""
     threads = []
-    frames: Iterable[Frame] = _read(segment.source, segment.report)
-    if not segment.source.live:
-        ahead = Pipe[Frame](segment.depth, halt)
+    frames: Iterable[Frame] = stage.read()
+    if not stage.source.live:
+        ahead = StageQueue[Frame](stage.depth, request)
         threads.append(threading.Thread(target=ahead.feed, args=(frames,), name="reader", daemon=True))
         frames = ahead
-    segmented = segment.results(frames)
+    segmented = stage.results(frames)
     threads.append(threading.Thread(target=results.feed, args=(segmented,), name="segmenter", daemon=True))
     return threads
 
 
-def _read(source: Source, report: FlowReport) -> Generator[Frame, None, None]:
-    frames = iter(source)
-    while True:
-        start = time.perf_counter()
-        frame = next(frames, None)
-        report.stages.read += time.perf_counter() - start
-        if frame is None:
-            return
-        yield frame
-
-
 @dataclasses.dataclass(frozen=True)
-class _Output:
-    """The caller's stage."""
+class _WriteStage:
+    """The caller's thread."""
 
-    source: Source
+    source: FrameSource
     sinks: Sequence[Sink]
     smoothing: Smoothing | None
     window: Window | None
     on_frame: OnFrame | None
     free: _FreeMaps
     report: FlowReport
+    clock: Clock
 
-    def take(self, frame: Frame, classmap: ClassMap, halt: Halt) -> bool:
-        """Writes and shows one frame; whether to go on."""
-        start = time.perf_counter()
+    def write(self, frame: Frame, classmap: ClassMap, request: StopRequest) -> bool:
+        """Writes and shows one frame; returns whether to go on."""
+        start = self.clock()
         shown = self.smoothing(classmap) if self.smoothing else classmap
         files = [path for sink in self.sinks for path in sink.write(frame, shown)]
         self.report.worst_delay_s = max(self.report.worst_delay_s, self.source.age_s(frame))
-        going = self.window is None or self.window.show(frame, shown, halt)
-        self.report.stages.write += time.perf_counter() - start
+        going = self.window is None or self.window.show(frame, shown, request.is_set)
+        self.report.stages.write += self.clock() - start
         self.report.frames += 1
         if self.on_frame:
             self.on_frame(frame, shown, files)
@@ -254,41 +194,41 @@ class _Output:
         return going
 
 
-def _write_all(output: _Output, results: Pipe[_Result], halt: Halt) -> Ending:
+def _write_all(stage: _WriteStage, results: StageQueue[_Result], request: StopRequest) -> Ending:
     try:
         for frame, classmap in results:
             if classmap is None:
-                output.report.failures.append(frame)
-            elif not output.take(frame, classmap, halt):
+                stage.report.failures.append(frame)
+            elif not stage.write(frame, classmap, request):
                 return Ending.QUIT
-    except Halted:
-        if halt.interrupted:
+    except FlowStopped:
+        if request.interrupted:
             return Ending.INTERRUPTED
-        return Ending.QUIT if halt.quit else Ending.STOPPED
+        return Ending.QUIT if request.quit else Ending.STOPPED
     return Ending.SOURCE
 
 
-def _idle(window: Window | None, halt: Halt) -> None:
-    halt.quit = window is not None and not window.idle()
+def _keep_alive(window: Window | None, request: StopRequest) -> None:
+    request.quit = window is not None and not window.idle()
 
 
-def _join(threads: Sequence[threading.Thread], source: Source, halt: Halt) -> None:
-    """Ends the other stages. The segmenter is waited for, as its model may be closed next."""
-    halt.done = True
+def _join(threads: Sequence[threading.Thread], source: FrameSource, request: StopRequest) -> None:
+    """Ends the other stages. The segmenter is waited for without limit, as its model may be closed next."""
+    request.done = True
     source.stop()
     for thread in reversed(threads):
         if thread.ident is None:
             continue
         thread.join(_STUCK_S if thread is not threads[-1] else None)
         if thread.is_alive():
-            log.warning("%s: does not answer and is left alone", thread.name)
+            log.warning("%s: does not respond and is abandoned", thread.name)
 
 
 def _finish(sink: Sink, report: FlowReport) -> None:
     report.finished += sink.close()
 
 
-def _settle(report: FlowReport, source: Source, start: float) -> None:
+def _complete(report: FlowReport, source: FrameSource, seconds: Clock) -> None:
     source.close()
     report.dropped = source.dropped
-    report.seconds = time.perf_counter() - start
+    report.seconds = seconds()

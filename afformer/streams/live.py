@@ -1,7 +1,7 @@
-"""Cameras and streams: the newest frame and no other, and a new attempt when the stream breaks.
+"""Cameras and streams: only the newest frame, and a new attempt when the connection breaks.
 
-A thread does nothing but fetch frames. It keeps one, the newest; whoever asks gets it, and what nobody asked for in
-time is dropped and counted. So the delay is that of one frame, however slow the model is.
+A thread does nothing but fetch frames. It keeps the newest one for whoever asks next; frames that nobody asked for in
+time are dropped and counted. So the delay is that of one frame, however slow the model is.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from pathlib import Path
 import cv2
 
 from afformer.errors import ImageError
-from afformer.images import quiet_opencv
-from afformer.streams.sources import Frame, Source
-from afformer.streams.video import BGRImage, Capture, PicturePool, rate_of, read_picture
+from afformer.opencv import quiet_opencv
+from afformer.streams.capture import BGRImage, Capture, FrameBuffers, open_capture, rate_of, read_picture
+from afformer.streams.frames import Frame, FrameSource
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_MS = 5000
-"""Without an answer for so long, a stream counts as broken."""
+"""A stream that gives nothing for so long is broken."""
 _JOIN_S = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Retry:
-    """When to try again after a stream has broken.
+    """When to reconnect after a stream has broken.
 
     Attributes:
         first_s: Seconds before the first attempt.
-        factor: How much longer each pause is than the one before.
+        factor: How many times longer each pause is than the one before.
         longest_s: Upper limit of the pauses, in seconds.
-        attempts: Attempts in a row after which to give up; None never does.
+        attempts: Attempts in a row after which to give up; None means never.
     """
 
     first_s: float = 1.0
@@ -55,30 +55,28 @@ class Retry:
 
 
 @dataclasses.dataclass
-class _Picture:
+class _Captured:
     pixels: BGRImage
     index: int
     time_s: float
     captured_at: float
 
 
-class LiveSource(Source):
+class LiveSource(FrameSource):
     """The newest frame of a camera or stream.
 
-    A frame's `index` is its number among all captured ones, so gaps are what was dropped. Opens at once, and captures
-    from the first time a frame is asked for. To be iterated once.
+    A frame's `index` is its number among all captured frames, so gaps are dropped ones. Connects at once, and starts to
+    capture when the first frame is asked for. To be iterated once.
 
     Args:
         connect: Opens the camera or stream; raises `ImageError` if it cannot.
-        what: What to call it in messages: the URL, or `camera 0`.
-        name: What outputs are named after.
-        retry: When to try again.
+        title: What messages call it: the URL, or `camera 0`.
         clocked: Whether it has a frame rate of its own; pictures over HTTP may come without one.
-        clock: Seconds; for simulations.
+        clock: Returns seconds; for simulations.
         pause: Waits for so many seconds, or until `stop`; for simulations.
 
     Raises:
-        ImageError: It cannot be opened. Later, in the iteration: it broke, and all attempts failed.
+        ImageError: It cannot be opened. During the iteration: it broke, and all attempts to reconnect failed.
     """
 
     live = True
@@ -86,7 +84,7 @@ class LiveSource(Source):
     def __init__(
         self,
         connect: Callable[[], Capture],
-        what: str,
+        title: str,
         name: str = "live",
         *,
         retry: Retry = Retry(),
@@ -99,43 +97,43 @@ class LiveSource(Source):
         """Frames that have come in so far."""
         self.reconnects = 0
         """How often the stream broke and came back."""
-        self._connect, self._what, self._retry, self._clock = connect, what, retry, clock
+        self._connect, self._title, self._retry, self._clock = connect, title, retry, clock
         self._stopped = threading.Event()
         self._pause = pause or self._stopped.wait
-        self._pool = PicturePool()
+        self._buffers = FrameBuffers()
         self._change = threading.Condition()
-        self._newest: _Picture | None = None
+        self._newest: _Captured | None = None
         self._spares: collections.deque[BGRImage] = collections.deque(maxlen=3)
         self._error: Exception | None = None
         self._ended = False
         self._start_s: float | None = None
         self._capture: Capture | None = connect()
         self.fps = rate_of(self._capture, clocked=clocked)
-        self._thread = threading.Thread(target=self._grab, name=f"grabber of {what}", daemon=True)
+        self._thread = threading.Thread(target=self._grab, name=f"grabber of {title}", daemon=True)
 
     def __iter__(self) -> Iterator[Frame]:
         self._thread.start()
         while (picture := self._next()) is not None:
-            content = self._pool.rgb(picture.pixels)
+            content = self._buffers.rgb(picture.pixels)
             self._spares.append(picture.pixels)
             name = f"{self.name}_{picture.index:06d}"
             yield Frame(picture.index, name, content, time_s=picture.time_s, captured_at=picture.captured_at)
         if self._error:
             raise self._error
 
-    def age_s(self, frame: Frame) -> float:  # noqa: D102 - see Source
+    def age_s(self, frame: Frame) -> float:  # noqa: D102 - see FrameSource
         return self._clock() - (self._start_s or 0.0) - (frame.time_s or 0.0)
 
-    def recycle(self, frame: Frame) -> None:  # noqa: D102 - see Source
-        self._pool.give_back(frame)
+    def recycle(self, frame: Frame) -> None:  # noqa: D102 - see FrameSource
+        self._buffers.give_back(frame)
 
-    def stop(self) -> None:  # noqa: D102 - see Source
+    def stop(self) -> None:  # noqa: D102 - see FrameSource
         self._stopped.set()
         with self._change:
             self._change.notify_all()
 
     def close(self) -> None:
-        """Stops, and waits for the camera to be free; one that hangs is left to its thread after two seconds."""
+        """Stops, and waits up to two seconds for the camera to be free; one that hangs is left to its thread."""
         self.stop()
         if self._thread.ident is not None:
             self._thread.join(_JOIN_S)
@@ -143,20 +141,20 @@ class LiveSource(Source):
             self._capture.release()
             self._capture = None
 
-    def _next(self) -> _Picture | None:
-        """Waits for a picture that is newer than the one before; None at the end."""
+    def _next(self) -> _Captured | None:
+        """Waits for a newer picture than the last one; None at the end."""
         with self._change:
             self._change.wait_for(lambda: self._newest or self._ended or self._stopped.is_set())
             picture, self._newest = self._newest, None
             return None if self._stopped.is_set() else picture
 
     def _grab(self) -> None:
-        """The thread: fetches pictures, and connects again where none come, until it is stopped or gives up."""
+        """The thread: fetches pictures and reconnects when none come, until it is stopped or gives up."""
         pauses, broken = self._retry.pauses(), False
         with quiet_opencv(), self._ending():
             while not self._stopped.is_set():
                 if self._capture is None:
-                    self._capture = self._try_again(pauses)
+                    self._capture = self._reconnect(pauses)
                     continue
                 pixels = read_picture(self._capture, self._spares.pop() if self._spares else None)
                 if pixels is None:
@@ -166,14 +164,14 @@ class LiveSource(Source):
                 if broken:
                     pauses, broken = self._retry.pauses(), False
                     self.reconnects += 1
-                    log.warning("%s: is back", self._what)
+                    log.warning("%s: is back", self._title)
                 self._put(pixels)
 
     @contextlib.contextmanager
     def _ending(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # raised where frames are asked for
+        except Exception as error:  # raised by the iteration
             self._error = error
         finally:
             self._release()
@@ -184,7 +182,7 @@ class LiveSource(Source):
     def _put(self, pixels: BGRImage) -> None:
         now = self._clock()
         self._start_s = now if self._start_s is None else self._start_s
-        picture = _Picture(pixels, self.captured, now - self._start_s, time.time())
+        picture = _Captured(pixels, self.captured, now - self._start_s, time.time())
         with self._change:
             if self._newest:
                 self.dropped += 1
@@ -193,14 +191,14 @@ class LiveSource(Source):
             self._newest = picture
             self._change.notify_all()
 
-    def _try_again(self, pauses: Iterator[float]) -> Capture | None:
+    def _reconnect(self, pauses: Iterator[float]) -> Capture | None:
         pause = next(pauses, None)
         if pause is None:
             raise ImageError(
-                f"{self._what}: gives no more pictures, and {self._retry.attempts} attempts to reach it again failed; "
+                f"{self._title}: gives no more pictures, and {self._retry.attempts} attempts to reach it again failed; "
                 "check the camera and the network"
             )
-        log.warning("%s: gives no pictures; trying again in %g s", self._what, pause)
+        log.warning("%s: gives no pictures; trying again in %g s", self._title, pause)
         self._pause(pause)
         if self._stopped.is_set():
             return None
@@ -222,14 +220,14 @@ def open_camera(device: int | str, retry: Retry = Retry()) -> LiveSource:
     Raises:
         ImageError: It is not there, or another program uses it.
     """
-    what = f"camera {device}" if isinstance(device, int) else device
+    title = f"camera {device}" if isinstance(device, int) else device
+    arguments = [device] if isinstance(device, int) else [device, cv2.CAP_V4L2]
 
     def connect() -> Capture:
-        with quiet_opencv():
-            capture = cv2.VideoCapture(device) if isinstance(device, int) else cv2.VideoCapture(device, cv2.CAP_V4L2)
-        return _opened(capture, f"{what}: is not there, or another program uses it; {_cameras_here()}")
+        problem = f"{title}: is not there, or another program uses it; {_device_files()}"
+        return open_capture(*arguments, problem=problem)
 
-    return LiveSource(connect, what, "camera", retry=retry)
+    return LiveSource(connect, title, "camera", retry=retry)
 
 
 def open_stream(url: str, retry: Retry = Retry()) -> LiveSource:
@@ -238,24 +236,16 @@ def open_stream(url: str, retry: Retry = Retry()) -> LiveSource:
     Raises:
         ImageError: It cannot be reached, or holds no video.
     """
-    what = re.sub(r"//[^/@]*@", "//", url)  # no passwords in messages
+    title = re.sub(r"//[^/@]*@", "//", url)  # no passwords in messages
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
     def connect() -> Capture:
-        with quiet_opencv():
-            capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
-        return _opened(capture, f"{what}: cannot be reached, or is no video stream; check the address and the network")
+        problem = f"{title}: cannot be reached, or is not a video stream; check the address and the network"
+        return open_capture(url, cv2.CAP_FFMPEG, timeouts, problem=problem)
 
-    return LiveSource(connect, what, "stream", retry=retry, clocked=not url.lower().startswith("http"))
-
-
-def _opened(capture: cv2.VideoCapture, problem: str) -> Capture:
-    if not capture.isOpened():
-        capture.release()
-        raise ImageError(problem)
-    return capture
+    return LiveSource(connect, title, "stream", retry=retry, clocked=not url.lower().startswith("http"))
 
 
-def _cameras_here() -> str:
+def _device_files() -> str:
     found = sorted(str(path) for path in Path("/dev").glob("video*"))
     return f"device files here: {', '.join(found)}" if found else "no /dev/video* is here"

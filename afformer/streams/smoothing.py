@@ -1,11 +1,10 @@
-"""Temporal smoothing: pixels at class borders flicker from frame to frame; what flickers keeps its class.
+"""Temporal smoothing: pixels that flicker between classes from frame to frame, as at borders, keep their class.
 
-The rule: a pixel keeps its class until `frames` frames in a row say something else; then it takes the class that the
-newest of them says. So
+The rule: a pixel keeps its class until it has had others for `frames` frames in a row; then it takes the newest. So
 
-- a class that shows up for fewer than `frames` frames is never seen,
-- a lasting change is seen `frames - 1` frames late, at 3 and 30 frames a second after 67 ms,
-- no class outlives its last sighting by more than `frames - 1` frames, whatever the others flicker between.
+- a class that lasts for fewer than `frames` frames is never shown,
+- a lasting change is shown `frames - 1` frames late, which for 3 frames at 30 frames a second is 67 ms,
+- no class is shown for more than `frames - 1` frames after its last occurrence, whatever the others flicker between.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ class Smoothing:
     """Smooths the class maps of successive frames. One instance serves one source.
 
     Args:
-        frames: How many frames in a row it takes to change a pixel, from 1 (no smoothing) to `LONGEST`.
+        frames: Frames in a row that it takes to change a pixel, from 1 (no smoothing) to `LONGEST`.
 
     Raises:
-        ValueError: Another number.
+        ValueError: `frames` is out of range.
     """
 
     def __init__(self, frames: int = 3) -> None:
@@ -60,7 +59,7 @@ class Smoothing:
         np.add(self._streak, 1, out=self._streak)
         np.multiply(self._streak, differs, out=self._streak)
         changes = np.greater_equal(self._streak, self.frames, out=self._flag)
-        # Arithmetic, exact modulo 256, in place of masked copies, which take many times as long.
+        # Arithmetic, exact modulo 256, instead of masked copies, which take many times as long.
         np.subtract(classmap, self._shown, out=self._step)
         np.multiply(self._step, changes, out=self._step)
         np.add(self._shown, self._step, out=self._shown)

@@ -1,32 +1,34 @@
-"""The window of `--show`: overlay, frames a second, legend, and a few keys.
+"""A window that shows results: overlay, frames per second, legend, and a few keys.
 
-q or Esc  quit          space  pause and go on; the next one of pictures
+q or Esc  quit          space  pause and resume; the next picture
 s         screenshot    l      legend on and off
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from afformer.errors import ImageError, OutputError
+from afformer.errors import OutputError
 from afformer.images import ClassMap, RGBImage, write_image
 from afformer.runtime.render import Renderer
-from afformer.streams.sources import Frame
-from afformer.streams.video import inset
+from afformer.streams.annotation import annotate
+from afformer.streams.frames import Frame
 
 _ESCAPE = 27
 _PAUSE_MS = 50
-_SMOOTH = 0.9
-"""Share of the old value in the time between frames of which the frames a second are shown."""
+_SMOOTHING = 0.9
+"""Weight of the past in the moving average of the time between frames."""
+_FONTS = "QT_QPA_FONTDIR"
 
 
 class Gui(Protocol):
@@ -50,15 +52,13 @@ class Gui(Protocol):
 
 
 class Window:
-    """Shows results as they come. To be used by the main thread: some systems allow windows to no other.
+    """Shows results as they come. For the main thread only, where some systems require windows to be.
 
     Args:
-        renderer: Draws with the model's palette.
-        gui: The toolkit.
         folder: Where screenshots go.
         legend: Whether the legend is shown at first.
-        still: Whether each frame stays until the space bar is pressed, as pictures do that make no video.
-        clock: Seconds; for tests.
+        still: Whether each frame stays until the space bar is pressed, for pictures that are not frames of a video.
+        clock: Returns seconds; for tests.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Window:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.fps = 0.0
-        """Frames a second of late; 0 before the second frame."""
+        """Frames per second, averaged over the last ones; 0 before the second frame."""
         self.screenshots: list[Path] = []
         """Pictures written so far."""
         self._renderer, self._gui, self._folder, self._legend, self._clock = renderer, gui, folder, legend, clock
@@ -80,24 +80,25 @@ class Window:
         self._shown_at: float | None = None
         self._interval_s = 0.0
 
-    def show(self, frame: Frame, classmap: ClassMap, halted: Callable[[], bool] = lambda: False) -> bool:
-        """Shows a frame, which holds a picture, and obeys the keys; stays in here while paused.
+    def show(self, frame: Frame, classmap: ClassMap, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Shows a frame and obeys the keys; returns only after the end of a pause.
 
         Args:
             frame: The frame.
             classmap: `(H, W)` class ids.
-            halted: Says whether to stop waiting while paused.
+            stopped: Whether to leave a pause.
 
         Returns:
             Whether to go on; False once the user has quit or closed the window.
 
         Raises:
             OutputError: A screenshot cannot be written.
+            ValueError: The frame holds an error and no picture.
         """
-        assert not isinstance(frame.content, ImageError), "frames with errors are reported, not shown"
+        image = frame.image
         self._begun = True
         self._measure()
-        picture = self._draw(frame.content, classmap)
+        picture = self._draw(image, classmap)
         key, paused = self._gui.key(1) or self._pressed, self._still
         self._pressed = ""
         while self._goes_on(key):
@@ -105,17 +106,17 @@ class Window:
                 self._screenshot(picture)
             elif key == "l":
                 self._legend = not self._legend
-                picture = self._draw(frame.content, classmap)
+                picture = self._draw(image, classmap)
             elif key == " ":
                 paused = not paused
-                self._shown_at = None  # a pause is no slow frame
-            if not paused or halted():
+                self._shown_at = None  # a pause does not count as a slow frame
+            if not paused or stopped():
                 return True
             key = self._gui.key(_PAUSE_MS)
         return False
 
     def idle(self) -> bool:
-        """Keeps the window alive while no frame comes. Keys that quit are obeyed, others by the next frame.
+        """Keeps the window responsive while no frame comes. Other keys than those to quit wait for the next frame.
 
         Returns:
             Whether to go on; False once the user has quit or closed the window.
@@ -137,14 +138,13 @@ class Window:
         now = self._clock()
         if self._shown_at is not None and now > self._shown_at:
             interval = now - self._shown_at
-            self._interval_s = self._interval_s * _SMOOTH + interval * (1 - _SMOOTH) if self._interval_s else interval
+            past = self._interval_s or interval
+            self._interval_s = past * _SMOOTHING + interval * (1 - _SMOOTHING)
             self.fps = 1 / self._interval_s
         self._shown_at = now
 
     def _draw(self, image: RGBImage, classmap: ClassMap) -> RGBImage:
-        picture = self._renderer.overlay(image, classmap, follow=not self._still)
-        if self._legend:
-            picture = inset(picture, self._renderer.small_legend(classmap, picture.shape[0]))
+        picture = annotate(self._renderer, image, classmap, legend=self._legend, follow=not self._still)
         if self.fps:
             _write_corner(picture, f"{self.fps:.1f} fps")
         self._gui.show(picture)
@@ -159,10 +159,7 @@ class Window:
 
 
 class OpenCvGui:
-    """OpenCV's own windows.
-
-    Args:
-        title: The window's title.
+    """A window of OpenCV's, behind `Gui`.
 
     Raises:
         OutputError: This OpenCV has no windows, or there is no display.
@@ -171,17 +168,19 @@ class OpenCvGui:
     def __init__(self, title: str = "afformer") -> None:
         if re.search(r"GUI:\s+NONE", cv2.getBuildInformation()):
             raise OutputError(
-                "--show needs an OpenCV with windows, but opencv-python-headless has none; run "
+                "a window needs an OpenCV with windows, but opencv-python-headless has none; run "
                 "`pip uninstall opencv-python-headless` and `pip install opencv-python`"
             )
-        # Without a display OpenCV's toolkit does not fail, it ends the process.
+        # Without a display OpenCV's toolkit ends the process instead of failing.
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise OutputError("--show needs a display, but neither DISPLAY nor WAYLAND_DISPLAY is set; write a video")
+            raise OutputError("a window needs a display, but neither DISPLAY nor WAYLAND_DISPLAY is set; write a video")
         self._title = title
         self._bgr: RGBImage = np.empty((0, 0, 3), np.uint8)
-        _use_system_fonts()
-        # Of two looks, the one without a toolbar, which takes keys for itself.
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(_system_fonts())
+            # Of OpenCV's two looks the one without a toolbar, which would take keys for itself.
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            self._opened = opened.pop_all()
 
     def show(self, picture: RGBImage) -> None:  # noqa: D102 - see Gui
         if self._bgr.shape != picture.shape:
@@ -197,19 +196,27 @@ class OpenCvGui:
     def is_open(self) -> bool:  # noqa: D102 - see Gui
         try:
             return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
-        except cv2.error:  # how Qt says that there is no window any more
+        except cv2.error:  # Qt's way to say that the window is gone
             return False
 
     def close(self) -> None:  # noqa: D102 - see Gui
-        if self.is_open():
-            cv2.destroyWindow(self._title)
+        with self._opened:
+            if self.is_open():
+                cv2.destroyWindow(self._title)
 
 
-def _use_system_fonts() -> None:
-    """OpenCV's wheel points Qt to a folder of fonts that it does not bring, which Qt laments at length."""
-    folder = os.environ.get("QT_QPA_FONTDIR")
-    if folder and not Path(folder).is_dir():
-        os.environ["QT_QPA_FONTDIR"] = "/usr/share/fonts"
+@contextlib.contextmanager
+def _system_fonts() -> Iterator[None]:
+    """Shows Qt the system's fonts: OpenCV's wheel names a folder that it does not bring, of which Qt complains."""
+    before = os.environ.get(_FONTS)
+    if before is None or Path(before).is_dir():
+        yield
+        return
+    os.environ[_FONTS] = "/usr/share/fonts"
+    try:
+        yield
+    finally:
+        os.environ[_FONTS] = before
 
 
 def _write_corner(picture: RGBImage, text: str) -> None:

@@ -1,1 +1,1 @@
-"""ONNX file -> TensorRT plan. What a plan computes in is written in the ONNX; here it is built, and checked."""
+"""TensorRT: an ONNX model becomes an engine of proven precision, and the engine runs as a backend."""

@@ -1,4 +1,4 @@
-"""TensorRT as a backend: an engine file on the GPU that it was built for."""
+"""The TensorRT backend: runs an engine on the GPU that it was built for."""
 
 from __future__ import annotations
 
@@ -17,70 +17,70 @@ from afformer.runtime.backends.base import (
     Backend,
     Device,
     TensorInfo,
+    check_tensors,
     check_threads,
     input_tensor,
     output_tensor,
-    tensor_text,
 )
 from afformer.tensorrt import cuda
-from afformer.tensorrt.packages import Journal, journal, load, version_numbers
-from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, require_plan
+from afformer.tensorrt.compatibility import check_compatible
+from afformer.tensorrt.engine_info import EngineInfo, require_engine
+from afformer.tensorrt.error_log import ErrorLog, error_log
+from afformer.tensorrt.packages import Library, load
 
-_AMPERE = (8, 0)
 _log = logging.getLogger(__name__)
 
 
 class TensorRtBackend(Backend):
-    """An engine of `afformer-cli engine`, with the JSON beside it.
+    """An engine that `build_engine` made, with the JSON beside it.
 
-    Buffers are bound once, and the copies to and from the GPU and the network between them are one CUDA graph. Where
-    that cannot be captured, they are queued one by one; `description` and a warning say so.
+    Buffers are bound once. The copy to the GPU, the network and the copy back form one CUDA graph; where that cannot be
+    captured, they are queued one by one, and `description` and a warning say so.
 
     An engine is a program: run only those that you built yourself or trust.
 
     Args:
         path: The `.engine` or `.plan` file.
         device: Must be CUDA.
-        threads: Of no use to a GPU.
+        threads: Without effect on a GPU.
 
     Raises:
-        BackendError: TensorRT, the driver or the GPU is missing, or not what the engine was built with; or the device
+        BackendError: TensorRT, the driver or the GPU is missing, or not what the engine was built for; or the device
             is not CUDA.
-        SpecError: The JSON is not there, or cannot be read.
+        SpecError: The JSON is missing, or cannot be read.
     """
 
     def __init__(self, path: Path | str, *, device: Device = Device.CUDA, threads: int = 0) -> None:
         path = Path(path)
         check_threads(threads)
-        require_plan(path)
+        require_engine(path)
         if device is not Device.CUDA:
             raise BackendError(
-                f"{path}: a TensorRT engine runs on an NVIDIA GPU, not on the {device.value}; choose the device cuda "
-                "(--device cuda)"
+                f"{path}: a TensorRT engine runs on an NVIDIA GPU, not on the {device.value}; choose `device=cuda`"
             )
-        file = EngineFile.beside(path)
-        trt = load(file.library)
+        info = EngineInfo.beside(path)
+        trt = load(info.library)
         gpu = cuda.gpu()
-        check_fit(file, path, trt.__version__, gpu)
-        self.spec = file.spec
+        check_compatible(info, path, trt.__version__, gpu)
+        self.spec = info.spec
         with contextlib.ExitStack() as opened:
-            self._network = _Network(trt, file, path, opened)
+            self._network = _Network(trt, info, path, opened)
             self._queue = self._network.queue
-            without = self._capture(opened)
+            problem = self._capture(opened)
             self._opened = opened.pop_all()
-        graph = f"no CUDA graph ({without})" if without else "CUDA graph"
-        precision = file.spec.precision.value
-        self.description = f"{file.library.title} {trt.__version__}, cuda, {gpu.name}, {precision}, {graph}"
+        graph = f"no CUDA graph ({problem})" if problem else "CUDA graph"
+        precision = info.spec.precision.value
+        self.description = f"{info.library.title} {trt.__version__}, cuda, {gpu.name}, {precision}, {graph}"
 
     def _capture(self, opened: contextlib.ExitStack) -> str:
-        """Runs the network for the first time, then makes a graph of it; gives the reason if there is none."""
+        """Runs the network once, then captures it as a graph. Returns why there is no graph; empty if there is one."""
         network = self._network
         network.queue()
         network.stream.synchronize()
         try:
             graph = network.stream.capture(network.queue)
         except BackendError as error:
-            _log.warning("every call is queued piece by piece, because no CUDA graph could be captured: %s", error)
+            _log.warning("every call is queued step by step, because no CUDA graph could be captured: %s", error)
             return str(error)
         opened.callback(graph.close)
         self._queue = graph.launch
@@ -98,101 +98,62 @@ class TensorRtBackend(Backend):
         del self._network, self._queue
 
 
-def check_fit(file: EngineFile, path: Path, version: str, gpu: Gpu) -> None:
-    """Whether a plan can be run here.
-
-    Args:
-        file: What is known of it.
-        path: Names it in errors.
-        version: Of the library that is installed.
-        gpu: What is there.
-
-    Raises:
-        BackendError: It was built by another version or for another GPU.
-    """
-    remedy = f"build it again on this machine (`{file.command(path.name)}`)"
-    title, wanted, got = file.library.title, version_numbers(file.version), version_numbers(version)
-    common = min(len(wanted), len(got))
-    newer = got[:common] > wanted[:common]
-    if got[:common] != wanted[:common] and not (newer and file.version_compatible):
-        hint = f"; {title} {file.version} or later runs it" if file.version_compatible else ""
-        raise BackendError(
-            f"{path}: was built by {title} {file.version}, but {version} is installed{hint}; {remedy}"
-            + ("" if file.version_compatible or not newer else ", or once with --version-compatible")
-        )
-    if file.gpu is None:
-        return
-    if file.hardware_compatible:
-        if gpu.compute_capability < _AMPERE:
-            raise BackendError(f"{path}: runs on GPUs of compute capability 8.0 or later, but here is {gpu}; {remedy}")
-    elif file.gpu != gpu:
-        raise BackendError(
-            f"{path}: was built for {file.gpu}, but here is {gpu}; {remedy}, or once with --hardware-compatible"
-        )
-
-
 class _Network:
-    """A plan that is loaded, with its buffers; what it opens is closed with `opened`."""
+    """A loaded engine with its buffers; `opened` closes what it opens."""
 
-    def __init__(self, trt: ModuleType, file: EngineFile, path: Path, opened: contextlib.ExitStack) -> None:
-        self._journal, self._path = journal(trt), path
-        self._journal.clear()
+    def __init__(self, trt: ModuleType, info: EngineInfo, path: Path, opened: contextlib.ExitStack) -> None:
+        self._errors, self._path = error_log(trt), path
+        self._errors.clear()
         opened.callback(self._release)
-        self._runtime: Any = trt.Runtime(self._journal.logger)
-        self._engine: Any = _deserialize(self._runtime, file, path, self._journal)
+        self._runtime: Any = trt.Runtime(self._errors.logger)
+        self._engine: Any = _deserialize(self._runtime, info, path, self._errors)
         self._context: Any = self._engine.create_execution_context()
         if self._context is None:
-            raise BackendError(f"{path}: TensorRT cannot set it up ({self._journal.reason()}); free GPU memory")
-        feed, answer = input_tensor(file.spec), output_tensor(file.spec)
-        _check_tensors(trt, self._engine, [feed, answer], path)
+            raise BackendError(f"{path}: TensorRT cannot set it up ({self._errors.reason()}); free GPU memory")
+        feed, answer = input_tensor(info.spec), output_tensor(info.spec)
+        check_tensors(_tensors(trt, self._engine), info.spec, path, kind="engine", remedy="build it again")
         self.stream = cuda.Stream()
         opened.callback(self.stream.close)
         self.input, self._device_input = self._buffers(feed, opened)
         self.output, self._device_output = self._buffers(answer, opened)
 
     def _buffers(self, tensor: TensorInfo, opened: contextlib.ExitStack) -> tuple[Array, cuda.DeviceMemory]:
-        """A pinned array and memory on the GPU, the latter bound to the tensor."""
+        """A pinned array, and memory on the GPU that is bound to the tensor."""
         memory = cuda.DeviceMemory(math.prod(tensor.shape) * tensor.dtype.itemsize)
         opened.callback(memory.close)
         if not self._context.set_tensor_address(tensor.name, memory.address):
-            raise BackendError(f"{self._path}: TensorRT takes no memory for '{tensor.name}' ({self._journal.reason()})")
+            raise BackendError(f"{self._path}: TensorRT takes no memory for '{tensor.name}' ({self._errors.reason()})")
         return cuda.pinned(tensor.shape, tensor.dtype), memory
 
     def queue(self) -> None:
         """Queues one run: the input to the GPU, the network, the output back."""
-        self._journal.clear()
+        self._errors.clear()
         self.stream.copy_in(self._device_input, self.input)
         if not self._context.execute_async_v3(self.stream.handle):
-            raise BackendError(f"{self._path}: the engine failed: {self._journal.reason()}")
+            raise BackendError(f"{self._path}: the engine failed: {self._errors.reason()}")
         self.stream.copy_out(self.output, self._device_output)
 
     def _release(self) -> None:
-        """Lets go in this order: a context must not outlive its engine, nor an engine its runtime."""
+        """Frees in this order: a context must not outlive its engine, nor an engine its runtime."""
         self._context = None
         self._engine = None
         self._runtime = None
 
 
-def _deserialize(runtime: Any, file: EngineFile, path: Path, complaints: Journal) -> Any:
-    plan = file.read_plan(path)
-    if file.version_compatible and file.library is Library.TENSORRT:
-        runtime.engine_host_code_allowed = True  # such a plan brings a small runtime of its own version along
-    engine = runtime.deserialize_cuda_engine(plan)
+def _deserialize(runtime: Any, info: EngineInfo, path: Path, errors: ErrorLog) -> Any:
+    content = info.read_engine(path)
+    if info.version_compatible and info.library is Library.TENSORRT:
+        runtime.engine_host_code_allowed = True  # such an engine contains a small runtime of its own version
+    engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
-        raise BackendError(f"{path}: TensorRT cannot load it ({complaints.reason()}); build it again on this machine")
+        raise BackendError(f"{path}: TensorRT cannot load it ({errors.reason()}); build it again on this machine")
     return engine
 
 
-def _check_tensors(trt: ModuleType, engine: Any, expected: list[TensorInfo], path: Path) -> None:
+def _tensors(trt: ModuleType, engine: Any) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Name, type and shape of the inputs, then of the outputs."""
     kinds = {trt.DataType.FLOAT: "float32", trt.DataType.UINT8: "uint8", trt.DataType.INT32: "int32"}
     names: list[str] = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    found = [
-        tensor_text((name, kinds.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name))))
-        for name in names
+    return [
+        (name, kinds.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name))) for name in names
     ]
-    wanted = [tensor_text((name, str(dtype), shape)) for name, shape, dtype in expected]
-    if found != wanted:
-        raise BackendError(
-            f"{path}: differs from its own spec: expected the tensors {' and '.join(wanted)}, but the engine has "
-            f"{' and '.join(found) or 'none'}; build it again"
-        )

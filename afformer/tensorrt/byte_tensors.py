@@ -1,9 +1,8 @@
-"""The graph as TensorRT takes it: the same function, with 8-bit tensors only where it knows them.
+"""Rewrites a graph so that TensorRT takes its byte input and byte output; the function stays the same.
 
-TensorRT takes bytes in and puts bytes out, but computes nothing on them: next to such an input or output there must be
-a conversion, and nothing else.
+TensorRT accepts uint8 inputs and outputs, but computes nothing on them: only a conversion may touch such a tensor.
 
-1. Transpose(image) -> Cast(float): the cast comes first. It goes element by element, so the two commute.
+1. Transpose(image) -> Cast(float): the cast moves to the front. A cast works on single elements, so the two commute.
 2. Cast(int64 -> uint8) before the output `classmap`: via float32, which holds class ids exactly.
 """
 
@@ -13,30 +12,30 @@ import onnx
 from onnx import TensorProto, helper
 
 
-def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of an exported model that TensorRT takes; the model itself where there is nothing to change."""
-    prepared = onnx.ModelProto()
-    prepared.CopyFrom(model)
-    changed = [_cast_first(prepared.graph), _bytes_from_floats(prepared.graph)]
+def rewrite_byte_tensors(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A rewritten copy of an exported model; the model itself if there is nothing to change."""
+    rewritten = onnx.ModelProto()
+    rewritten.CopyFrom(model)
+    changed = [_cast_first(rewritten.graph), _bytes_from_floats(rewritten.graph)]
     if not any(changed):
         return model
-    del prepared.graph.value_info[:]  # the types between have changed
-    onnx.checker.check_model(prepared, full_check=True)
-    return prepared
+    del rewritten.graph.value_info[:]  # types of inner tensors have changed
+    onnx.checker.check_model(rewritten, full_check=True)
+    return rewritten
 
 
 def _cast_first(graph: onnx.GraphProto) -> bool:
     """Case 1."""
     inputs = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
-    for turn in graph.node:
-        readers = [node for node in graph.node if turn.output[0] in node.input]
-        if turn.op_type == "Transpose" and turn.input[0] in inputs and [r.op_type for r in readers] == ["Cast"]:
+    for first in graph.node:
+        readers = [node for node in graph.node if first.output[0] in node.input]
+        if first.op_type == "Transpose" and first.input[0] in inputs and [r.op_type for r in readers] == ["Cast"]:
             (cast,) = readers
-            turn.op_type, cast.op_type = cast.op_type, turn.op_type
-            turn.name, cast.name = cast.name, turn.name
-            attributes = list(turn.attribute)
-            del turn.attribute[:]
-            turn.attribute.extend(cast.attribute)
+            first.op_type, cast.op_type = cast.op_type, first.op_type
+            first.name, cast.name = cast.name, first.name
+            attributes = list(first.attribute)
+            del first.attribute[:]
+            first.attribute.extend(cast.attribute)
             del cast.attribute[:]
             cast.attribute.extend(attributes)
             return True

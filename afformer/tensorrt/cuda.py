@@ -1,4 +1,4 @@
-"""The few calls of CUDA that running an engine takes, each with its return code checked.
+"""The few CUDA calls that an engine needs, each with its return code checked.
 
 Needs the package `cuda-bindings`, which imports without a driver; every call then fails with one clear line.
 """
@@ -18,15 +18,14 @@ from cuda.bindings import runtime as cudart
 
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import Array
-from afformer.tensorrt.packages import OLDEST_CUDA
-from afformer.tensorrt.plan_file import Gpu
+from afformer.tensorrt.gpu import Gpu, check_driver
 
 
 def gpus() -> list[Gpu]:
     """The GPUs of this machine that CUDA_VISIBLE_DEVICES does not hide.
 
     Raises:
-        BackendError: There is no driver, or none that this CUDA can use, or no GPU.
+        BackendError: There is no GPU, or no driver that this version of cuda-bindings can use.
     """
     found = []
     for index in range(_call(cudart.cudaGetDeviceCount)):
@@ -36,7 +35,7 @@ def gpus() -> list[Gpu]:
 
 
 def gpu() -> Gpu:
-    """The GPU that is used, the first.
+    """The first GPU, which is the one in use.
 
     Raises:
         BackendError: As `gpus`.
@@ -45,13 +44,13 @@ def gpu() -> Gpu:
 
 
 def driver_version() -> tuple[int, int] | None:
-    """The newest CUDA version that the driver knows; None without a driver."""
+    """The newest CUDA version that the driver supports; None without a driver."""
     number = _call(cudart.cudaDriverGetVersion)
     return (number // 1000, number % 1000 // 10) if number else None
 
 
 def pinned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """An array that the GPU copies from and to by itself; its memory is freed with the last array that views it."""
+    """An array in pinned memory, which the GPU reads and writes directly; freed with the last array that views it."""
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     address = int(_call(cudart.cudaMallocHost, size))
@@ -62,25 +61,25 @@ def pinned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
 
 
 class DeviceMemory:
-    """Bytes on the GPU."""
+    """A block of memory on the GPU."""
 
     def __init__(self, size: int) -> None:
         self.address = int(_call(cudart.cudaMalloc, size))
 
     def close(self) -> None:
-        """Frees them."""
+        """Frees the memory."""
         _call(cudart.cudaFree, self.address)
 
 
 class Stream:
-    """What is queued here is done in order, and does not wait for other streams."""
+    """A CUDA stream: work queued here runs in order and does not wait for other streams."""
 
     def __init__(self) -> None:
         self._handle = _call(cudart.cudaStreamCreateWithFlags, cudart.cudaStreamNonBlocking)
 
     @property
     def handle(self) -> int:
-        """What other libraries take for the stream."""
+        """The stream as other libraries take it."""
         return int(self._handle)
 
     def copy_in(self, target: DeviceMemory, source: Array) -> None:
@@ -94,22 +93,22 @@ class Stream:
         _call(cudart.cudaMemcpyAsync, target.ctypes.data, source.address, target.nbytes, kind, self._handle)
 
     def synchronize(self) -> None:
-        """Waits until all is done that was queued."""
+        """Waits until all queued work is done."""
         _call(cudart.cudaStreamSynchronize, self._handle)
 
     def capture(self, queue: Callable[[], None]) -> Graph:
-        """Makes a graph of all that `queue` queues here, which is not done now.
+        """Records all work that `queue` queues here as a graph, without running it.
 
         Raises:
-            BackendError: Something in it cannot be captured. The stream can be used as before.
+            BackendError: Some of the work cannot be captured. The stream remains usable.
         """
-        # other threads may call CUDA meanwhile
+        # thread-local: other threads may call CUDA meanwhile
         mode = cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         _call(cudart.cudaStreamBeginCapture, self._handle, mode)
         try:
             queue()
         except BaseException:
-            with contextlib.suppress(BackendError):  # it is said already, and why
+            with contextlib.suppress(BackendError):  # a consequence of the error that is being raised
                 _call(cudart.cudaGraphDestroy, _call(cudart.cudaStreamEndCapture, self._handle))
             raise
         captured = _call(cudart.cudaStreamEndCapture, self._handle)
@@ -124,22 +123,22 @@ class Stream:
 
 
 class Graph:
-    """Work that was captured, queued again with one call."""
+    """Captured work that one call queues again."""
 
     def __init__(self, executable: Any, stream: Any) -> None:
         self._executable, self._stream = executable, stream
 
     def launch(self) -> None:
-        """Queues it."""
+        """Queues the work."""
         _call(cudart.cudaGraphLaunch, self._executable, self._stream)
 
     def close(self) -> None:
-        """Frees it."""
+        """Frees the graph."""
         _call(cudart.cudaGraphExecDestroy, self._executable)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function gives besides its return code, which must be success."""
+    """Calls a CUDA function, checks its return code, and returns what else it gives."""
     code, *values = function(*arguments)
     if code != cudart.cudaError_t.cudaSuccess:
         raise BackendError(_explained(code))
@@ -149,13 +148,9 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 def _explained(code: Any) -> str:
     error = cudart.cudaError_t
     if code == error.cudaErrorInsufficientDriver and (driver := driver_version()):
-        if driver[0] < OLDEST_CUDA:
-            return (
-                f"the NVIDIA driver knows CUDA {driver[0]}.{driver[1]}, but engines need one for CUDA {OLDEST_CUDA} or "
-                "later; install a later driver"
-            )
+        check_driver(*driver)
         return (
-            f"the NVIDIA driver knows CUDA {driver[0]}.{driver[1]}, but cuda-bindings is for a later one; run "
+            f"the NVIDIA driver supports CUDA {driver[0]}.{driver[1]}, but cuda-bindings needs a later one; run "
             f'`pip install "cuda-bindings<{driver[0] + 1}"`, or install a later driver'
         )
     if code in (error.cudaErrorNoDevice, error.cudaErrorInsufficientDriver, error.cudaErrorStubLibrary):

@@ -1,57 +1,52 @@
-"""NVIDIA's driver and TensorRT packages: found and loaded when they are needed, or the line that installs them."""
+"""NVIDIA's TensorRT packages: imported when they are needed, or the command that installs them."""
 
 from __future__ import annotations
 
-import ctypes
-import functools
+import enum
 import importlib
 import importlib.util
-import shutil
-import subprocess
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from afformer.errors import BackendError
-from afformer.tensorrt.plan_file import Library
+from afformer.tensorrt.gpu import check_driver, is_jetson
 
 OLDEST = (10, 3)
-"""JetPack 6 has it."""
-OLDEST_CUDA = 12
-"""What a driver must know for engines: `runtime.cuda` calls CUDA as it is since then."""
+"""The version in JetPack 6."""
+
+
+class Library(enum.Enum):
+    """Which of NVIDIA's two TensorRTs builds and runs an engine; neither reads the other's."""
+
+    TENSORRT = "tensorrt"
+    """TensorRT 10 and 11: servers, PCs, Jetson. An engine is built on the GPU that runs it."""
+    TENSORRT_RTX = "tensorrt_rtx"
+    """TensorRT for RTX: PCs with an RTX GPU. An engine is built anywhere and finished where it runs."""
+
+    @property
+    def title(self) -> str:
+        """NVIDIA's name for it."""
+        return {Library.TENSORRT: "TensorRT", Library.TENSORRT_RTX: "TensorRT-RTX"}[self]
+
+
 _MODULES = {
     Library.TENSORRT: ("tensorrt",),
-    # the bindings and the libraries without the package that holds them together
+    # the second is there when bindings and libraries are installed without the package that joins them
     Library.TENSORRT_RTX: ("tensorrt_rtx", "tensorrt_rtx_bindings"),
 }
-_JETSON = Path("/etc/nv_tegra_release")
-_KEPT = 100
-"""Messages that are kept at most."""
-_SMI_SECONDS = 10.0
-"""A driver that sleeps takes seconds to wake up."""
-_TENSORRT_10 = ("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10")
-
-
-def is_jetson() -> bool:
-    """Whether this is one of NVIDIA's boards, whose TensorRT comes with the system."""
-    return _JETSON.exists()
 
 
 def install_command(library: Library, cuda: int | None = None) -> str:
-    """The line that installs what builds and runs plans here.
+    """The command that installs what builds and runs engines here.
 
     Args:
-        library: Which one.
-        cuda: Major version of CUDA that the driver knows; None if that is unknown.
+        library: Which TensorRT.
+        cuda: Major version of the newest CUDA that the driver supports; None if unknown.
 
     Raises:
-        BackendError: No line does: the driver is too old.
+        BackendError: The driver is too old for any version.
     """
-    if cuda and cuda < OLDEST_CUDA:
-        raise BackendError(
-            f"the NVIDIA driver knows CUDA {cuda}, but engines need one for CUDA {OLDEST_CUDA} or later; install a "
-            "later driver"
-        )
+    if cuda:
+        check_driver(cuda)
     bindings = f'"cuda-bindings<{cuda + 1}"' if cuda else "cuda-bindings"
     if library is Library.TENSORRT_RTX:
         name = f"tensorrt-rtx-cu{12 if cuda == 12 else 13}"
@@ -67,7 +62,7 @@ def install_command(library: Library, cuda: int | None = None) -> str:
 
 
 def installed(library: Library) -> bool:
-    """Whether the package is there; it is not loaded."""
+    """Whether the package can be found; it is not imported."""
     return _module(library) is not None
 
 
@@ -75,7 +70,7 @@ def load(library: Library) -> ModuleType:
     """Imports the package.
 
     Raises:
-        BackendError: It is not installed, cannot be loaded, or is too old.
+        BackendError: It is not installed, cannot be imported, or is too old.
     """
     name = _module(library)
     if name is None:
@@ -95,58 +90,8 @@ def load(library: Library) -> ModuleType:
     return trt
 
 
-def nvidia_smi() -> str:
-    """Name and driver of the first GPU as NVIDIA's tool has them; empty if the tool is not there.
-
-    Raises:
-        BackendError: The tool fails, or gives no answer.
-    """
-    path = shutil.which("nvidia-smi")
-    if path is None:
-        return ""
-    query = [path, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        said = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise BackendError(f"nvidia-smi gives no answer in {_SMI_SECONDS:g} s; is the driver all right?") from error
-    except OSError as error:
-        raise BackendError(f"nvidia-smi cannot be started ({error.strerror})") from error
-    first = (said.stdout.strip() or said.stderr.strip() or "it says nothing").splitlines()[0]
-    if said.returncode:
-        raise BackendError(f"nvidia-smi fails: {first}")
-    return first
-
-
-def load_tensorrt_10() -> None:
-    """Loads the libraries that ONNX Runtime's TensorRT provider wants: those of pip's packages, or the system's.
-
-    The provider would not look into pip's packages, but takes what is in the process already.
-
-    Raises:
-        OSError: They are not there.
-    """
-    found = importlib.util.find_spec("tensorrt_libs")
-    folders = [Path(folder) for folder in (found.submodule_search_locations if found else None) or ()]
-    for name in _TENSORRT_10:
-        ctypes.CDLL(next((str(folder / name) for folder in folders if (folder / name).is_file()), name))
-
-
-def tensorrt_10_command(cuda: str) -> str:
-    """The line that installs what `load_tensorrt_10` loads.
-
-    Args:
-        cuda: CUDA version that ONNX Runtime was built for, as it tells it; may be empty.
-    """
-    major = cuda.split(".", 1)[0]
-    return f'pip install "tensorrt-cu{major if major.isdecimal() else 13}<11"'
-
-
-def _module(library: Library) -> str | None:
-    return next((name for name in _MODULES[library] if importlib.util.find_spec(name)), None)
-
-
 def version_numbers(version: str) -> tuple[int, ...]:
-    """`10.3.0.26` or `10.3.0.post1` as numbers, up to the first part that is none."""
+    """The leading numbers of a version: `10.3.0.26` gives four, `10.3.0.post1` three."""
     numbers = []
     for part in version.split("."):
         if not part.isdecimal():
@@ -155,46 +100,5 @@ def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-class Journal:
-    """What TensorRT complained of.
-
-    TensorRT takes one logger a process, the first it is given, and writes to stderr unless that is somebody's own.
-    """
-
-    def __init__(self, trt: ModuleType) -> None:
-        self.messages: list[str] = []
-        self.logger = _logger(trt, self)
-        """What TensorRT wants to be given."""
-
-    def clear(self) -> None:
-        """Forgets earlier complaints."""
-        self.messages.clear()
-
-    def reason(self) -> str:
-        """The first complaint since the last `clear`, in one line."""
-        return " ".join(self.messages[0].split()) if self.messages else "TensorRT gives no reason"
-
-    def note(self, message: str) -> None:
-        """Keeps a complaint."""
-        if len(self.messages) < _KEPT:
-            self.messages.append(message)
-
-
-@functools.cache
-def journal(trt: ModuleType) -> Journal:
-    """The one journal of a library."""
-    return Journal(trt)
-
-
-def _logger(trt: ModuleType, kept: Journal) -> Any:
-    base: Any = trt.ILogger
-
-    class Logger(base):  # type: ignore[misc] # mypy cannot know what it is
-        def __init__(self) -> None:
-            base.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                kept.note(message)
-
-    return Logger()
+def _module(library: Library) -> str | None:
+    return next((name for name in _MODULES[library] if importlib.util.find_spec(name)), None)

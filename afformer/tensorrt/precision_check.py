@@ -1,7 +1,7 @@
-"""What TensorRT made of the precision that was asked for: in the network that it parsed, and in the plan it built.
+"""Proof that TensorRT kept the precision that was asked for: in the network it parsed, and in the engine it built.
 
-A plan that computes in float32 although INT8 was asked for is as large and as slow as one that was never quantized,
-and nothing about it looks wrong. So convolutions, which are nearly all of the arithmetic, are looked at twice.
+An engine that computes in float32 although INT8 was asked for runs without complaint; it is only as large and as slow
+as one that was never quantized. So the convolutions, which are nearly all of the arithmetic, are checked twice.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _TENSORS = {
     Precision.INT8: re.compile(r"(?<!u)int8", re.IGNORECASE),
     Precision.FP16: re.compile(r"half|fp16", re.IGNORECASE),
 }
-"""How the inspector names the types of tensors and weights."""
+"""Type names of tensors and weights in the engine inspector's text."""
 _KERNELS = {
     Precision.INT8: re.compile(r"int8|imma|i8(?![0-9])|s8(?![0-9])", re.IGNORECASE),
     Precision.FP16: re.compile(r"half|fp16|(?<!b)f16|h884|h1688|h16816|hmma|hgemm", re.IGNORECASE),
 }
-"""How the names of kernels tell what they compute in."""
+"""Parts of kernel names that give away the precision."""
 _ARITHMETIC = re.compile(r"conv(?!ert)|correlation|gemm|mat_?mul|matrix|fprop|[ih]mma", re.IGNORECASE)
-"""Types of layers and names of kernels that multiply and add; Myelin says `correlation` for convolution."""
+"""Layer types and kernel names of what multiplies and adds; Myelin calls a convolution `correlation`."""
 _CONVERSION = re.compile(r"quantize|reformat|cast|noop|constant|shuffle", re.IGNORECASE)
-"""Types of layers that move or convert numbers, and compute nothing with them."""
+"""Layer types of what only moves or converts values."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Numbers:
-    """How much of a network is in the precision that was asked for.
+class LayerCounts:
+    """How much of a parsed network is in the precision that was asked for.
 
     Attributes:
         layers: All layers.
@@ -46,16 +46,16 @@ class Numbers:
     asked: int
 
 
-def check_network(trt: ModuleType, network: Any, precision: Precision, name: str) -> Numbers:
-    """Counts in a parsed network what convolutions compute in.
+def check_network(trt: ModuleType, network: Any, precision: Precision, name: str) -> LayerCounts:
+    """Counts the convolutions of a parsed network that compute in a precision.
 
-    An INT8 convolution reads a weight that comes from a dequantization; TensorRT fuses the two.
+    An INT8 convolution reads its weight from a dequantization; TensorRT fuses the two.
 
     Args:
         trt: The library.
-        network: What the parser filled.
+        network: The parsed network.
         precision: What was asked for.
-        name: The model's, for errors.
+        name: Of the model, for errors.
 
     Raises:
         ExportError: No convolution is in the precision that was asked for.
@@ -73,7 +73,7 @@ def check_network(trt: ModuleType, network: Any, precision: Precision, name: str
             f"{name}: {precision.value} was asked for, but TensorRT reads none of its {counted} convolutions as "
             f"{precision.value}; export or quantize the model again"
         )
-    return Numbers(network.num_layers, counted, asked)
+    return LayerCounts(network.num_layers, counted, asked)
 
 
 def _convolution_precision(trt: ModuleType, layer: Any, makers: dict[str, Any]) -> Precision:
@@ -83,24 +83,21 @@ def _convolution_precision(trt: ModuleType, layer: Any, makers: dict[str, Any]) 
     return Precision.FP16 if layer.get_output(0).dtype == trt.DataType.HALF else Precision.FP32
 
 
-def check_plan(described: str, precision: Precision, name: str) -> int:
-    """Counts in what the engine inspector says of a plan the layers of the precision that was asked for.
+def check_engine(description: str, precision: Precision, name: str) -> int:
+    """Counts the layers of a built engine that compute in a precision.
 
     A layer counts if it multiplies and adds, and either reads tensors of that precision, with no weights of another, or
-    has a kernel whose name tells it. Bytes that come in as a picture are no INT8, nor are conversions.
+    runs a kernel whose name says so. The bytes of a picture are not INT8, and conversions do not count.
 
     Args:
-        described: The inspector's JSON for the whole engine, built with detailed profiling verbosity.
+        description: The engine inspector's JSON for the whole engine, built with detailed profiling verbosity.
         precision: What was asked for. FP32 needs no proof: nothing makes a strongly typed network less precise.
-        name: The model's, for errors.
-
-    Returns:
-        How many layers compute in it.
+        name: Of the model, for errors.
 
     Raises:
-        ExportError: None does.
+        ExportError: No layer does.
     """
-    layers = [layer for layer in json.loads(described)["Layers"] if isinstance(layer, dict)]
+    layers = [layer for layer in json.loads(description)["Layers"] if isinstance(layer, dict)]
     if precision is Precision.FP32:
         return len(layers)
     found = sum(_computes_in(precision, layer) for layer in layers)
@@ -120,7 +117,7 @@ def _computes_in(precision: Precision, layer: dict[str, Any]) -> bool:
         return True
     inputs = [tensor for tensor in layer.get("Inputs", ()) if isinstance(tensor, dict)]
     weights = layer.get("Weights")
-    told = str(weights.get("Type", "")) if isinstance(weights, dict) else ""
-    if told and not _TENSORS[precision].search(told):
+    weight_type = str(weights.get("Type", "")) if isinstance(weights, dict) else ""
+    if weight_type and not _TENSORS[precision].search(weight_type):
         return False
     return any(_TENSORS[precision].search(str(tensor.get("Format/Datatype", ""))) for tensor in inputs)

@@ -1,8 +1,7 @@
-"""A backend without a network: for tests, and for measuring everything around the network."""
+"""A backend without a network."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -20,22 +19,19 @@ class FakeBackend(Backend):
         spec: What to pretend to be.
         answer: From the input tensor to the output tensor. Left out: classes are levels of brightness, the darkest
             being class 0.
-        cost_s: Seconds that every call takes at least.
 
     Attributes:
         calls: A copy of every input tensor, in order.
     """
 
-    def __init__(self, spec: ModelSpec, answer: Callable[[Array], Array] | None = None, cost_s: float = 0.0) -> None:
+    def __init__(self, spec: ModelSpec, answer: Callable[[Array], Array] | None = None) -> None:
         self.spec = spec
         self.description = "fake"
         self.calls: list[Array] = []
         self._answer = answer or self._by_brightness
-        self._cost_s = cost_s
 
     def _run(self, image: Array) -> Array:
         self.calls.append(image.copy())
-        time.sleep(self._cost_s)
         answer = self._answer(image)
         name, shape, dtype = output_tensor(self.spec)
         if answer.shape != shape or answer.dtype != dtype:

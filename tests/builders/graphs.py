@@ -66,3 +66,58 @@ def noise(model: onnx.ModelProto, reference: onnx.ModelProto) -> float:
     """Root mean square of the difference, relative to the reference's standard deviation."""
     want = run(reference)
     return float(np.sqrt(np.mean((run(model) - want) ** 2)) / want.std())
+
+
+def bottleneck(activation: str = "HardSwish") -> onnx.ModelProto:
+    """What a stage's pixels go through: dense, activation, depthwise, activation, dense, residual add."""
+    return parse(
+        f"""
+        chain (float[1, 8, 9, 10] x) => (float[1, 4, 5, 5] y) {{
+            a = Conv <kernel_shape = [1, 1]> (x, w0, b0)
+            b = {activation} (a)
+            c = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 16> (b, w1)
+            d = {activation} (c)
+            e = Conv <kernel_shape = [1, 1]> (d, w2, b2)
+            f = Add (b, e)
+            y = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (f, w3)
+        }}""",
+        w0=(16, 8, 1, 1),
+        b0=(16,),
+        w1=(16, 1, 3, 3),
+        w2=(16, 16, 1, 1),
+        b2=(16,),
+        w3=(4, 16, 3, 3),
+    )
+
+
+def attention() -> onnx.ModelProto:
+    """A norm on tokens, a value read channels first and by a 7x7 filter, a float residual stream, a resize."""
+    return parse(
+        """
+        attention (float[1, 16, 6, 7] x) => (float[1, 16, 12, 14] y)
+        <int64[4] heads = {1, 4, 4, 42}, int64[4] map = {1, 16, 6, 7}, int64[4] size = {1, 16, 12, 14}> {
+            p = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 16> (x, position)
+            last = Transpose <perm = [0, 2, 3, 1]> (p)
+            normed = LayerNormalization <axis = -1> (last, g, b)
+            first = Transpose <perm = [0, 3, 1, 2]> (normed)
+            v = Conv <kernel_shape = [1, 1]> (first, value)
+            split = Reshape (v, heads)
+            softmax = Softmax <axis = -1> (split)
+            across = Transpose <perm = [0, 1, 3, 2]> (softmax)
+            similarity = MatMul (split, across)
+            queried = MatMul (similarity, split)
+            merged = Reshape (queried, map)
+            high = Conv <kernel_shape = [7, 7], pads = [3, 3, 3, 3], group = 16> (v, filter)
+            mixed = Add (merged, high)
+            out = Conv <kernel_shape = [1, 1]> (mixed, projection, bias)
+            stream = Add (p, out)
+            y = Resize <mode = "linear", coordinate_transformation_mode = "align_corners"> (stream, , , size)
+        }""",
+        position=(16, 1, 3, 3),
+        g=(16,),
+        b=(16,),
+        value=(16, 16, 1, 1),
+        filter=(16, 1, 7, 7),
+        projection=(16, 16, 1, 1),
+        bias=(16,),
+    )

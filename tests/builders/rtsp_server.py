@@ -49,7 +49,8 @@ def _jpeg(picture: RGBImage) -> _Jpeg:
         if marker == 0xFFDB:  # tables of 64 numbers, each behind a byte that says which one it is
             tables += b"".join(segment[i + 1 : i + 65] for i in range(0, len(segment), 65))
         elif marker == 0xFFDA:
-            return _Jpeg(*picture.shape[:2], tables, data[at:-2])
+            height, width = picture.shape[:2]
+            return _Jpeg(height, width, tables, data[at:-2])
 
 
 def _packets(jpeg: _Jpeg, number: int, sequence: Iterator[int]) -> Iterator[bytes]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -33,12 +32,6 @@ def test_calls_are_logged_as_copies() -> None:
     feed[:] = 1
     backend.run(feed)
     assert [float(call.max()) for call in backend.calls] == [0, 1]
-
-
-def test_a_call_takes_the_time_it_is_told_to() -> None:
-    start = time.perf_counter()
-    FakeBackend(SPEC, cost_s=0.05).run(np.zeros((1, 3, 64, 96), np.float32))
-    assert time.perf_counter() - start >= 0.05
 
 
 def test_an_answer_that_breaks_the_spec_is_refused() -> None:

@@ -19,6 +19,8 @@ def write_tiny_onnx(path: Path, spec: ModelSpec = SPEC, stamped: ModelSpec | Non
     """Writes a model that does what `spec` says, with `stamped` (or the spec itself) in its metadata."""
     onnx = pytest.importorskip("onnx")
     model = onnx.parser.parse_model(_text(spec))
+    for node in model.graph.node:
+        node.name = node.output[0]
     model.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k, v in _constants(spec).items())
     onnx.checker.check_model(model, full_check=True)
     onnx.helper.set_model_props(model, {METADATA_KEY: (stamped or spec).to_json()})

@@ -1,4 +1,4 @@
-"""Real moving pictures, made by sliding a crop over the bundled photographs, and cameras that are not there."""
+"""Videos of a crop that slides over a bundled photograph, and simulated cameras."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ import numpy.typing as npt
 from afformer import assets
 from afformer.images import ClassMap, RGBImage, read_image
 from afformer.runtime.render import Renderer
+from afformer.streams.capture import quiet_ffmpeg
+from afformer.streams.frames import Frame
 from afformer.streams.live import LiveSource
+from afformer.streams.video_sink import VideoSink
 
 Picture = npt.NDArray[np.uint8]
 SIZE_HW = (120, 160)
@@ -39,6 +42,7 @@ def street(frames: int, size_hw: tuple[int, int] = SIZE_HW) -> list[RGBImage]:
 
 def write_clip(path: Path, frames: int = 12, fps: float = 25, size_hw: tuple[int, int] = SIZE_HW) -> Path:
     """A video file, MPEG-4 or Motion JPEG by its extension."""
+    quiet_ffmpeg()  # before the first video of the process
     codec = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
     writer = cv2.VideoWriter(str(path), codec, fps, size_hw[::-1])
     assert writer.isOpened()
@@ -46,6 +50,13 @@ def write_clip(path: Path, frames: int = 12, fps: float = 25, size_hw: tuple[int
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
+
+
+def write_ride(sink: VideoSink, frames: int, times: list[float] | None = None) -> list[Path]:
+    """Writes the overlays of a ride and closes the sink."""
+    for i, image in enumerate(street(frames)):
+        sink.write(Frame(i, f"f{i}", image, time_s=times[i] if times else None), by_brightness(image))
+    return sink.close()
 
 
 def facts(path: Path) -> tuple[int, float, tuple[int, int]]:
@@ -86,17 +97,25 @@ class FakeCamera:
         self.released.set()
 
 
+class EndlessCamera(FakeCamera):
+    """A camera that never stops."""
+
+    def read(self, image: Any = None, /) -> tuple[bool, Any]:
+        time.sleep(0.005)
+        return True, np.full((*SIZE_HW, 3), 100, np.uint8)
+
+
 class SimulatedWorld:
     """A camera and a model in simulated time, on the real threads of a `LiveSource`.
 
-    The model's call is what lets time go by: it takes `cost_s`, and the camera delivers what falls into it; if nothing
-    does, time goes on to the next picture. So the outcome does not depend on the machine, and hours take seconds.
+    Only calls of the model let time pass: each takes `cost_s`, and the camera delivers the pictures of that time; if
+    there are none, time jumps to the next one. So the result does not depend on the machine, and hours take seconds.
     """
 
     def __init__(self, frames: int, fps: float, cost_s: float) -> None:
         self.now = 0.0
         self.over = threading.Event()
-        """Set once all frames have been delivered and the model has nothing left to see."""
+        """Set once all frames have been delivered."""
         self._frames, self._fps, self._cost_s = frames, fps, cost_s
         self._camera, self._sent = FakeCamera(fps=fps), 0
         self.source = LiveSource(lambda: self._camera, "simulated", clock=lambda: self.now)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +13,10 @@ import pytest
 from afformer import assets
 from afformer.files import sha256
 from afformer.images import read_label
-from afformer.tensorrt.plan_file import EngineFile
+from afformer.tensorrt.engine_info import EngineInfo
+from tests.builders.cli import STREET, error_of, run, run_without
 from tests.builders.small_onnx import write_pictures
 from tests.builders.tensorrt_onnx import float_model, int8_model, integer_model
-from tests.commands.test_cli import STREET, error_of, run
 from tests.nvidia.pretend import Machine, machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
 from tests.nvidia.pretend_tensorrt import Quirks
@@ -52,7 +50,7 @@ def test_half_precision_is_made_of_the_float_model(tmp_path: Path, machine: Mach
     report = json.loads(done.stdout)
     assert report["precision"] == "fp16"
     assert report["network"] == {"layers": report["network"]["layers"], "convolutions": 1, "asked": 1}
-    assert EngineFile.beside(engine).source_sha256 == sha256(model)
+    assert EngineInfo.beside(engine).source_sha256 == sha256(model)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.engine", "model.engine.json", "model.onnx"]
 
 
@@ -66,11 +64,11 @@ def test_int8_is_made_of_the_float_model_and_pictures_and_kept_with_its_report(
     assert "1 of 1 convolutions in int8" in done.stdout
     assert "afformer-cli benchmark FP16.engine" in done.stdout
     assert "of pixels have the float model's class" in done.stdout
-    file = EngineFile.beside(engine)
+    file = EngineInfo.beside(engine)
     assert (file.source, file.spec.precision.value) == ("model.onnx", "int8")
     assert (tmp_path / "small.engine.int8.report.html").is_file()
     again = run("engine", tmp_path / "small.engine.int8.onnx", "-o", tmp_path / "again.engine", "--json")
-    assert json.loads(again.stdout)["plan"]["sha256"] == file.plan_sha256
+    assert json.loads(again.stdout)["plan"]["sha256"] == file.engine_sha256
 
 
 def test_what_int8_cost_is_in_the_json_and_models_that_were_there_are_left_alone(
@@ -93,7 +91,7 @@ def test_int8_that_loses_more_than_it_may_becomes_no_engine_unless_that_is_allow
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, engine = float_model(tmp_path), tmp_path / "model.engine"
-    monkeypatch.setattr("afformer.quantize.accuracy.Referee.drop", lambda *_: 3.0)
+    monkeypatch.setattr("afformer.quantize.accuracy.Evaluator.drop", lambda *_: 3.0)
     write_pictures(tmp_path / "pictures", 2)
     made = ("engine", model, "-o", engine, "--precision", "int8", "--images", tmp_path / "pictures")
     assert "--allow-drop" in error_of(run(*made, "--max-drop", 2))
@@ -190,12 +188,7 @@ def test_an_engine_is_inspected_without_its_gpu(tmp_path: Path) -> None:
 
 
 def test_without_onnx_the_extra_is_named(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['onnx'] = None\n"
-        "from afformer.cli import main\n"
-        f"main(['engine', {str(assets.MODEL)!r}, '-o', {str(tmp_path / 'm.engine')!r}])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_without(("onnx",), "engine", assets.MODEL, "-o", tmp_path / "m.engine")
     assert done.returncode == 1
     assert 'pip install "afformer[tensorrt]"' in done.stderr
     assert "Traceback" not in done.stderr

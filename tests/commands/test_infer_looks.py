@@ -9,9 +9,9 @@ import pytest
 
 from afformer import Segmenter, assets
 from afformer.images import read_image, read_label
-from afformer.runtime.drawing.colours import Colours
+from afformer.runtime.choices import Colours
 from afformer.runtime.render import Renderer
-from tests.commands.test_cli import run
+from tests.builders.cli import run
 
 PICTURE = assets.pictures()[0]
 
@@ -48,9 +48,3 @@ def test_colors_that_do_not_exist_are_refused_with_the_choices(tmp_path: Path) -
     assert result.exit_code == 2
     assert "'auto', 'dataset', 'colorblind'" in result.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_the_choices_of_the_command_are_those_of_the_library() -> None:
-    from afformer.commands.pictures import COLORS
-
-    assert [choice.value for choice in Colours] == list(COLORS)

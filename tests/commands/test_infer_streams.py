@@ -14,10 +14,10 @@ import pytest
 
 from afformer import assets
 from afformer.images import write_image
+from tests.builders.cli import error_of, run
+from tests.builders.fake_gui import FakeGui
 from tests.builders.rtsp_server import rtsp_server
 from tests.builders.videos import SIZE_HW, facts, mjpeg_server, street, write_clip
-from tests.commands.test_cli import error_of, run
-from tests.streams.test_window import FakeGui
 
 MODEL = assets.MODEL
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from afformer import assets
-from tests.commands.test_cli import STREET, error_of, run
+from tests.builders.cli import STREET, error_of, run
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What every backend must do, whichever engine is behind it."""
+"""What every backend must do, whichever library is behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from afformer.errors import AfformerError, BackendError
 from afformer.runtime.backends.base import Array, Backend, input_tensor, output_tensor
 from afformer.runtime.backends.registry import open_backend
 from afformer.spec import InputKind, ModelSpec
-from afformer.tensorrt.engine import build_engine
+from afformer.tensorrt.build_engine import build_engine
 from tests.builders.fake_backend import FakeBackend
 from tests.builders.tiny_onnx import variants, write_tiny_onnx
 from tests.nvidia.pretend import machine_with_gpu
@@ -167,7 +167,7 @@ def test_it_describes_itself_in_one_line(backend: Backend) -> None:
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pth"])
 @pytest.mark.parametrize("content", [None, b"", b"no model at all" * 50], ids=["missing", "empty", "garbage"])
-def test_a_file_that_is_no_model_is_refused_in_one_line_that_names_it(
+def test_a_file_that_is_not_a_model_is_refused_in_one_line_that_names_it(
     tmp_path: Path, suffix: str, content: bytes | None
 ) -> None:
     path = tmp_path / f"broken{suffix}"

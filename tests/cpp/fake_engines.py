@@ -12,7 +12,9 @@ import numpy as np
 
 from afformer.runtime.backends.base import Array, input_tensor, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
-from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
+from afformer.tensorrt.engine_info import EngineInfo, json_path
+from afformer.tensorrt.gpu import Gpu
+from afformer.tensorrt.packages import Library
 
 SPEC = ModelSpec(
     variant="tiny",
@@ -45,9 +47,9 @@ def write_engine(folder: Path, spec: ModelSpec = SPEC, pad: int = 0, **changes: 
     plan = "\n".join(lines) + pad * " "
     path = folder / "model.engine"
     path.write_text(plan)
-    file = EngineFile(
+    file = EngineInfo(
         spec=spec,
-        plan_sha256=hashlib.sha256(plan.encode()).hexdigest(),
+        engine_sha256=hashlib.sha256(plan.encode()).hexdigest(),
         library=Library.TENSORRT,
         version="10.3.0.26",
         cuda="12.6",

@@ -27,7 +27,7 @@ def write_trained(folder: Path) -> None:
     pytest.importorskip("torch")
     import onnx
 
-    from afformer.export.onnx import build_graph
+    from afformer.export.onnx_graph import build_graph
     from afformer.model.checkpoint import load_checkpoint
     from afformer.quantize import lowering
     from afformer.quantize.placement import Target
@@ -36,7 +36,7 @@ def write_trained(folder: Path) -> None:
     with Segmenter(assets.MODEL) as bundled:
         spec = dataclasses.replace(bundled.spec, input_hw=(96, 128), precision=Precision.FP32)
     exported = build_graph(load_checkpoint(assets.CHECKPOINT).build(), spec)
-    prepared = lowering.prepare(exported)
+    prepared = lowering.canonicalize(exported)
     integer = lowering.lower(prepared, observed(prepared), Target.X86).model
     for name, model in zip(TRAINED, (exported, integer), strict=True):
         onnx.save(model, folder / f"{name}.onnx")

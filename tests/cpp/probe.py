@@ -15,7 +15,7 @@ import pytest
 
 from afformer.images import ClassMap
 from afformer.runtime.backends.base import Array, input_tensor
-from afformer.runtime.preprocess import ColorOrder, Fit, Image, Prepared
+from afformer.runtime.preprocess import ColorOrder, Fit, FittedPicture, Image
 from afformer.spec import ModelSpec
 from tests.cpp.conftest import AS_ON_WINDOWS, CPP, WARNINGS, Once
 
@@ -56,7 +56,7 @@ class Probe:
         fields: dict[str, Any] = json.loads(self._ask(f"spec {len(payload)}", payload))
         return fields
 
-    def prepare(self, image: Image, spec: ModelSpec, fit: Fit, order: ColorOrder = ColorOrder.RGB) -> Prepared:
+    def prepare(self, image: Image, spec: ModelSpec, fit: Fit, order: ColorOrder = ColorOrder.RGB) -> FittedPicture:
         """What `Preprocessor` makes of a picture whose pixels lie side by side, in rows however far apart."""
         text = spec.to_json().encode()
         height, width, _ = image.shape
@@ -68,7 +68,7 @@ class Probe:
         span_y, span_x = np.frombuffer(reply, np.float64, 2, offset=16).tolist()
         _, shape, dtype = input_tensor(spec)
         tensor: Array = np.frombuffer(reply, dtype, offset=32).reshape(shape[1:])
-        return Prepared(tensor, (image_h, image_w), (covered_h, covered_w), span_y, span_x)
+        return FittedPicture(tensor, (image_h, image_w), (covered_h, covered_w), span_y, span_x)
 
     def from_logits(self, logits: Array, out_hw: tuple[int, int], span: tuple[float, float] | None = None) -> ClassMap:
         """`Postprocessor::from_logits`."""

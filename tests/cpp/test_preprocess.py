@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from afformer.assets import pictures
 from afformer.images import read_image
-from afformer.runtime.preprocess import ColorOrder, Fit, Image, prepare
+from afformer.runtime.preprocess import ColorOrder, Fit, Image, fit_picture
 from afformer.spec import InputKind, ModelSpec
 from tests.cpp import probe as probing
 from tests.cpp.probe import Probe
@@ -32,7 +32,7 @@ def _picture(height: int, width: int, seed: int = 0) -> Image:
 
 
 def _assert_same(probe: Probe, picture: Image, spec: ModelSpec, fit: Fit, order: ColorOrder = ColorOrder.RGB) -> None:
-    got, expected = probe.prepare(picture, spec, fit, order), prepare(picture, spec, fit, order)
+    got, expected = probe.prepare(picture, spec, fit, order), fit_picture(picture, spec, fit, order)
     np.testing.assert_array_equal(got.tensor, expected.tensor, strict=True)
     assert dataclasses.replace(got, tensor=expected.tensor) == expected
 

@@ -22,12 +22,14 @@ from afformer.images import read_image
 from afformer.runtime import Segmenter
 from afformer.runtime.backends.base import check_threads
 from afformer.spec import ModelSpec
-from afformer.tensorrt.plan_file import EngineFile, Gpu, Library, json_path
+from afformer.tensorrt.compatibility import check_compatible
+from afformer.tensorrt.engine_info import EngineInfo, json_path
+from afformer.tensorrt.gpu import Gpu
+from afformer.tensorrt.packages import Library
 from tests.builders.fake_backend import FakeBackend
 from tests.cpp.conftest import CPP, MODEST, WARNINGS, build, run
 from tests.cpp.driver import Driver
 from tests.cpp.fake_engines import BYTES, HERE, SPEC, VERSION, infer, write_engine
-from tests.nvidia.pretend import machine_with_gpu
 
 INCLUDES = ("-I", CPP / "include", "-isystem", CPP / "third_party", "-isystem", CPP / "third_party" / "onnxruntime")
 
@@ -216,11 +218,8 @@ def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path
 )
 def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
     path = write_engine(tmp_path, **changes)
-    with machine_with_gpu():
-        from afformer.tensorrt.backend import check_fit
-
-        with pytest.raises(BackendError) as theirs:
-            check_fit(EngineFile.beside(path), path, VERSION, HERE)
+    with pytest.raises(BackendError) as theirs:
+        check_compatible(EngineInfo.beside(path), path, VERSION, HERE)
     assert str(start(path).problem) == str(theirs.value)
 
 
@@ -253,7 +252,7 @@ def test_the_plan_is_told_by_its_sha256(start: Start, tmp_path: Path, pad: int) 
 def test_tensors_that_are_not_those_of_the_spec_are_refused(start: Start, tmp_path: Path) -> None:
     path = write_engine(tmp_path)
     beside = json_path(path)
-    beside.write_text(EngineFile.beside(path).to_json().replace("40,\n      61", "48,\n      64"))
+    beside.write_text(EngineInfo.beside(path).to_json().replace("40,\n      61", "48,\n      64"))
     with pytest.raises(BackendError) as refused:
         reraise(start(path))
     assert str(refused.value) == (

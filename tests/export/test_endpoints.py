@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from afformer.export.endpoints import Deployment, example_input
+from afformer.export.endpoints import ExportedNetwork, example_input
 from afformer.spec import InputKind, ModelSpec, OutputKind
 from tests.builders.networks import random_network
 
@@ -22,7 +22,7 @@ def test_bytes_give_the_logits_of_the_normalised_picture() -> None:
     image = torch.randint(0, 256, example_input(spec).shape, dtype=torch.uint8)
     normalised = ((image - torch.tensor(spec.mean)) / torch.tensor(spec.std)).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        torch.testing.assert_close(Deployment(network, spec)(image), network(normalised), rtol=0, atol=1e-4)
+        torch.testing.assert_close(ExportedNetwork(network, spec)(image), network(normalised), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("num_classes", "dtype"), [(5, torch.uint8), (256, torch.uint8), (257, torch.int32)])
@@ -32,7 +32,7 @@ def test_class_map_is_the_argmax_of_the_upsampled_logits_in_the_smallest_type(
     network, spec = random_network(num_classes=num_classes), spec_of(num_classes, output=OutputKind.CLASSMAP)
     image = torch.randn(example_input(spec).shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        classmap = Deployment(network, spec)(image)
+        classmap = ExportedNetwork(network, spec)(image)
         full = F.interpolate(network(image), (64, 72), mode="bilinear", align_corners=False)
     assert (classmap.dtype, tuple(classmap.shape)) == (dtype, (2, 64, 72))
     assert (classmap == full.argmax(1)).float().mean() > 0.9999

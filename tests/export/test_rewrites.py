@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -10,8 +12,10 @@ from torch import nn
 from afformer.export import rewrites
 from afformer.model import network as reference
 
+Module = TypeVar("Module", bound=nn.Module)
 
-def randomised(module: nn.Module) -> nn.Module:
+
+def randomised(module: Module) -> Module:
     for name, tensor in module.state_dict().items():
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5) if name.endswith("running_var") else tensor.normal_()
@@ -63,7 +67,7 @@ def test_scaled_query_and_high_pass_give_the_scaled_similarity_for_nothing() -> 
     torch.testing.assert_close(query(x), scale * q, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(key(x), k, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(value(x), v, rtol=1e-4, atol=1e-4)
-    high = rewrites.merge_high_pass(filters, gain=1 / scale)  # type: ignore[arg-type]
+    high = rewrites.merge_high_pass(filters, gain=1 / scale)
     torch.testing.assert_close(query(x) * high(value(x)), q * filters(v), rtol=1e-4, atol=1e-3)
 
 
@@ -72,7 +76,7 @@ def test_one_large_filter_equals_the_filters_of_three_sizes(channels: int) -> No
     torch.manual_seed(0)
     filters = randomised(reference.HighPassFilters(channels, 8))
     v = torch.randn(1, channels, 9, 10)
-    merged = rewrites.merge_high_pass(filters)  # type: ignore[arg-type]
+    merged = rewrites.merge_high_pass(filters)
     torch.testing.assert_close(merged(v), filters(v), rtol=1e-4, atol=1e-4)
 
 

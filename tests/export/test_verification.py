@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,32 +10,48 @@ import torch
 
 from afformer import assets
 from afformer.errors import ExportError
-from afformer.export.endpoints import Deployment
-from afformer.export.verification import Array, verify
+from afformer.export import verification
+from afformer.export.endpoints import ExportedNetwork
+from afformer.export.verification import Pixels, Verification
 from afformer.images import read_image
 from afformer.model.checkpoint import load_checkpoint
+from afformer.runtime.backends.base import Array
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from tests.builders.fake_backend import FakeBackend
 
+Verified = Callable[..., tuple[Verification, FakeBackend]]
 PICTURES = [read_image(path) for path in assets.pictures()]
 CHECKPOINT = load_checkpoint(assets.CHECKPOINT)
 NETWORK = CHECKPOINT.build()
 SPEC = CHECKPOINT.spec((96, 128))
 
 
-def artifact(spec: ModelSpec, harm: Callable[[torch.Tensor], torch.Tensor] = lambda x: x) -> Callable[[Array], Array]:
-    module = Deployment(NETWORK, spec)
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> Verified:
+    """Verifies the exported network, its answer changed by `harm`, as if it were the model in a file."""
 
-    def run(image: Array) -> Array:
-        with torch.inference_mode():
-            return harm(module(torch.from_numpy(image))).numpy()
+    def run(
+        spec: ModelSpec,
+        harm: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+        pictures: Sequence[Pixels] = PICTURES,
+    ) -> tuple[Verification, FakeBackend]:
+        module = ExportedNetwork(NETWORK, spec)
+
+        def answer(image: Array) -> Array:
+            with torch.inference_mode():
+                return harm(module(torch.from_numpy(image))).numpy()
+
+        backend = FakeBackend(spec, answer)
+        monkeypatch.setattr(verification, "open_backend", lambda path, name: backend)
+        return verification.verify(Path("model.onnx"), NETWORK, pictures), backend
 
     return run
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
-def test_faithful_artifact_agrees_everywhere(batch: int) -> None:
+def test_a_faithful_model_agrees_everywhere(verified: Verified, batch: int) -> None:
     spec = dataclasses.replace(SPEC, batch=batch)
-    result = verify(artifact(spec), NETWORK, spec, PICTURES)
+    result, _ = verified(spec)
     assert result.pictures == 2
     assert result.pixel_agreement > 0.9999
     assert result.max_abs is not None
@@ -42,9 +59,9 @@ def test_faithful_artifact_agrees_everywhere(batch: int) -> None:
     assert result.cosine == pytest.approx(1.0)
 
 
-def test_class_maps_are_compared_by_pixels_alone() -> None:
+def test_class_maps_are_compared_by_pixels_alone(verified: Verified) -> None:
     spec = dataclasses.replace(SPEC, input=InputKind.UINT8, output=OutputKind.CLASSMAP)
-    result = verify(artifact(spec), NETWORK, spec, PICTURES)
+    result, _ = verified(spec)
     assert (result.max_abs, result.max_relative, result.cosine) == (None, None, None)
     assert result.pixel_agreement > 0.999
     assert result.miou > 0.99
@@ -61,27 +78,32 @@ def test_class_maps_are_compared_by_pixels_alone() -> None:
     ],
     ids=["noise", "nan", "classes shifted", "sign", "zeros"],
 )
-def test_artifact_that_answers_otherwise_is_refused(harm: Callable[[torch.Tensor], torch.Tensor]) -> None:
+def test_a_model_that_answers_otherwise_is_refused(
+    verified: Verified, harm: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
     with pytest.raises(ExportError, match=r"differs from PyTorch: max abs .* same class on"):
-        verify(artifact(SPEC, harm), NETWORK, SPEC, PICTURES)
+        verified(SPEC, harm)
 
 
-def test_float16_may_differ_more_than_float32_but_not_in_its_pixels() -> None:
-    half = dataclasses.replace(SPEC, precision=Precision.FP16)
-    verify(artifact(half, lambda x: x.half().float()), NETWORK, half, PICTURES)
+def test_float16_may_differ_more_than_float32_but_not_in_its_pixels(verified: Verified) -> None:
+    float16 = dataclasses.replace(SPEC, precision=Precision.FP16)
+    verified(float16, lambda x: x.half().float())
     with pytest.raises(ExportError):
-        verify(artifact(SPEC, lambda x: x * 1.001), NETWORK, SPEC, PICTURES)
+        verified(SPEC, lambda x: x * 1.001)
     with pytest.raises(ExportError):
-        verify(artifact(half, lambda x: x.round()), NETWORK, half, PICTURES)
+        verified(float16, lambda x: x.round())
 
 
-def test_padding_of_the_last_batch_does_not_count() -> None:
+def test_padding_of_the_last_batch_does_not_count(verified: Verified) -> None:
     spec = dataclasses.replace(SPEC, batch=2)
-    seen: list[np.ndarray] = []
+    result, backend = verified(spec, pictures=PICTURES[:1])
+    assert result.pictures == 1
+    (batch,) = backend.calls
+    np.testing.assert_array_equal(batch[0], batch[1])
 
-    def recording(image: Array) -> Array:
-        seen.append(image)
-        return artifact(spec)(image)
 
-    assert verify(recording, NETWORK, spec, PICTURES[:1]).pictures == 1
-    np.testing.assert_array_equal(seen[0][0], seen[0][1])
+@pytest.mark.parametrize(("precision", "advised"), [(Precision.FP16, True), (Precision.FP32, False)])
+def test_float32_is_advised_where_float16_overflows(verified: Verified, precision: Precision, advised: bool) -> None:
+    with pytest.raises(ExportError) as caught:
+        verified(dataclasses.replace(SPEC, precision=precision), lambda x: x * float("inf"))
+    assert ("export it with `precision=fp32`" in str(caught.value)) == advised

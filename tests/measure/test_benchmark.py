@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 
 from afformer import assets
-from afformer.errors import AfformerError, BackendError
-from afformer.measure.benchmark import Benchmark, Profile, aligned, benchmark
-from afformer.measure.timing import Contender
+from afformer.errors import AfformerError, BackendError, ImageError
+from afformer.measure.benchmark import Labelled, benchmark_models, cases_of
+from afformer.measure.benchmark_report import Benchmark, Profile
+from afformer.measure.evaluation import Evaluation
+from afformer.measure.timing import Case
+from afformer.runtime.choices import Device
+from afformer.runtime.opening import OpenOptions
 from afformer.spec import OutputKind
 from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
 
 PICTURE = assets.pictures()[0]
+ONE_THREAD = OpenOptions(threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +31,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def report(models: tuple[Path, Path]) -> Benchmark:
     one, two = models
-    contenders = [Contender(one, threads=1), Contender(one, "onnxruntime", 2), Contender(two, threads=1)]
-    return benchmark(contenders, PICTURE, calls=6, profile=True, accuracy=lambda contender: 0.5)
+    cases = [Case(one, ONE_THREAD), Case(one, OpenOptions("onnxruntime", threads=2)), Case(two, ONE_THREAD)]
+    return benchmark_models(cases, PICTURE, calls=6, profile=True)
 
 
-def test_every_contender_has_a_row_in_order_and_the_first_is_the_reference(report: Benchmark) -> None:
-    assert [row.contender.threads for row in report.rows] == [1, 2, 1]
+def test_every_case_has_a_row_in_order_and_the_first_is_the_reference(report: Benchmark) -> None:
+    assert [row.case.open_options.threads for row in report.rows] == [1, 2, 1]
     assert report.rows[0].ratio == (1, 1, 1)
     assert all(low <= middle <= high for middle, low, high in (row.ratio for row in report.rows))
 
@@ -43,45 +48,77 @@ def test_calls_are_rounded_up_to_whole_bursts(report: Benchmark) -> None:
 def test_times_are_those_of_the_parts_of_segmenting_a_picture(report: Benchmark) -> None:
     for row in report.rows:
         assert 0 < row.inference.p50 <= row.inference.p90 <= row.inference.p99
-        assert min(row.preprocess, row.postprocess, row.load_seconds) > 0
+        assert min(row.preprocess, row.postprocess, row.facts.load_seconds) > 0
         assert row.pictures_per_second > 0
 
 
 def test_a_row_says_what_the_model_is(report: Benchmark, models: tuple[Path, Path]) -> None:
     first, _, last = report.rows
-    assert (first.name, first.backend, first.precision, first.input_hw) == ("one.onnx", "onnxruntime", "fp32", (64, 96))
-    assert (first.batch, last.batch) == (1, 2)
+    facts = first.facts
+    assert (first.name, facts.backend, facts.precision, facts.input_hw) == ("one.onnx", "onnxruntime", "fp32", (64, 96))
+    assert (facts.batch, last.facts.batch) == (1, 2)
     assert first.file_bytes == models[0].stat().st_size
-    assert first.engine.startswith("ONNX Runtime")
+    assert facts.description.startswith("ONNX Runtime")
 
 
 def test_peak_memory_is_the_workers_own(models: tuple[Path, Path]) -> None:
     ballast = bytearray(400_000_000)
-    (row,) = benchmark([Contender(models[0], threads=1)], PICTURE, calls=1).rows
-    assert row.peak_bytes is not None
-    assert 20e6 < row.peak_bytes < len(ballast)
+    (row,) = benchmark_models([Case(models[0], ONE_THREAD)], PICTURE, calls=1).rows
+    assert row.facts.peak_bytes is not None
+    assert 20e6 < row.facts.peak_bytes < len(ballast)
 
 
-def test_a_model_is_profiled_once_on_an_engine(report: Benchmark) -> None:
-    first, again, other = (row.profile for row in report.rows)
+def test_a_model_is_profiled_once_on_a_backend(report: Benchmark) -> None:
+    first, again, other = (row.facts.profile for row in report.rows)
     assert again is None
     assert first is not None
     assert other is not None
-    assert any(operator.kind == "Conv" for operator in first.dearest)
-    assert 0 < sum(operator.seconds for operator in first.dearest) <= first.total * 1.001
+    assert any(operator.kind == "Conv" for operator in first.slowest)
+    assert 0 < sum(operator.seconds for operator in first.slowest) <= first.total * 1.001
 
 
-def test_accuracy_is_asked_once_for_all_thread_counts(models: tuple[Path, Path]) -> None:
-    asked: list[Contender] = []
+def test_every_model_is_combined_with_every_backend_and_number_of_threads() -> None:
+    paths = Path("a.onnx"), Path("b.onnx")
+    cases = cases_of(paths, backends=("x", "y"), threads=(1, 2), open_options=OpenOptions(device=Device.CUDA))
+    assert [(case.path.stem, case.open_options.backend, case.open_options.threads) for case in cases[:4]] == [
+        ("a", "x", 1),
+        ("a", "x", 2),
+        ("a", "y", 1),
+        ("a", "y", 2),
+    ]
+    assert len(cases) == 8
+    assert {case.open_options.device for case in cases} == {Device.CUDA}
+    assert cases_of(paths) == [Case(path) for path in paths]
 
-    def accuracy(contender: Contender) -> float:
-        asked.append(contender)
-        return len(asked) / 10
 
-    contenders = [Contender(path, threads=threads) for path in models for threads in (1, 2)]
-    report = benchmark(contenders, PICTURE, calls=1, accuracy=accuracy)
+def test_accuracy_is_measured_once_for_all_thread_counts(
+    models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Path] = []
+
+    def evaluate(model: Path, *_: object, **__: object) -> Evaluation:
+        measured.append(model)
+        return Evaluation(len(measured) / 10, {}, 1.0, 1)
+
+    monkeypatch.setattr("afformer.measure.benchmark.evaluate_model", evaluate)
+    report = benchmark_models(
+        cases_of(models, threads=(1, 2)), PICTURE, calls=1, labelled=Labelled(Path("images"), Path("labels"))
+    )
     assert [row.miou for row in report.rows] == [0.1, 0.1, 0.2, 0.2]
-    assert len(asked) == 2
+    assert measured == list(models)
+    assert "mIoU %" in report.to_table()
+    assert report.to_json()["rows"][3]["miou"] == 0.2
+
+
+def test_an_unreadable_picture_ends_the_benchmark(models: tuple[Path, Path], greys: list[tuple[Path, Path]]) -> None:
+    images, labels = (greys[0][0].parent / name for name in ("images", "labels"))
+    for (picture, label), name in zip(greys[3:5], ("a.png", "b.png"), strict=True):
+        images.mkdir(exist_ok=True)
+        labels.mkdir(exist_ok=True)
+        picture.rename(images / name)
+        label.rename(labels / name)
+    with pytest.raises(ImageError, match=r"b\.png"):
+        benchmark_models([Case(models[0])], PICTURE, calls=1, labelled=Labelled(images, labels))
 
 
 def test_the_table_has_a_line_a_row_and_names_machine_and_picture(report: Benchmark) -> None:
@@ -90,60 +127,56 @@ def test_the_table_has_a_line_a_row_and_names_machine_and_picture(report: Benchm
     start = next(index for index, line in enumerate(lines) if line.startswith("model "))
     assert [line.split()[0] for line in lines[start + 2 : start + 5]] == ["one.onnx", "one.onnx", "two_a_call.onnx"]
     assert len({len(line) for line in lines[start + 2 : start + 5]}) == 1
-    assert "50.00" in lines[start + 2]
     assert table.startswith(report.machine.to_text())
     assert PICTURE.name in table
-    assert "dearest operators of one.onnx on ONNX Runtime" in table
+    assert "slowest operators of one.onnx on ONNX Runtime" in table
 
 
 def test_json_holds_the_same_in_seconds(report: Benchmark) -> None:
     told = json.loads(json.dumps(report.to_json()))
     first = told["rows"][0]
     assert first["inference"]["p90"] == report.rows[0].inference.p90
-    assert (first["threads"], first["miou"], first["input_hw"]) == (1, 0.5, [64, 96])
+    assert (first["threads"], first["miou"], first["input_hw"]) == (1, None, [64, 96])
     assert first["path"].endswith("one.onnx")
     assert set(first["profile"]["dearest"][0]) == {"name", "kind", "seconds"}
     assert told["machine"]["packages"]["numpy"]
 
 
-def test_an_engine_without_a_profile_is_a_line_in_the_table(report: Benchmark) -> None:
-    row = dataclasses.replace(report.rows[0], profile=Profile(missing="pytorch does not tell"))
-    assert "one.onnx: pytorch does not tell" in dataclasses.replace(report, rows=(row,)).to_table()
+def test_a_backend_without_a_profile_is_a_line_in_the_table(report: Benchmark) -> None:
+    first = report.rows[0]
+    facts = dataclasses.replace(first.facts, profile=Profile(missing="pytorch does not measure"), peak_bytes=None)
+    table = dataclasses.replace(report, rows=(dataclasses.replace(first, facts=facts),)).to_table()
+    assert "one.onnx: pytorch does not measure" in table
 
 
 def test_without_labels_there_is_no_accuracy_column(report: Benchmark) -> None:
-    rows = tuple(dataclasses.replace(row, miou=None, peak_bytes=None) for row in report.rows)
-    assert "mIoU" not in dataclasses.replace(report, rows=rows).to_table()
+    assert "mIoU" not in report.to_table()
 
 
-def test_columns_are_aligned_to_the_right_but_for_names() -> None:
-    assert aligned([["model", "ms"], ["a", "10"], ["bcdefg", "5"]]) == [
-        "model   ms",
-        "----------",
-        "a       10",
-        "bcdefg   5",
-    ]
+def test_a_case_with_a_name_is_called_by_it(models: tuple[Path, Path]) -> None:
+    report = benchmark_models([Case(models[0], name="ours")], PICTURE, calls=1)
+    assert report.to_json()["rows"][0]["name"] == "ours"
+    assert "\nours " in report.to_table()
 
 
 def test_progress_counts_rounds(models: tuple[Path, Path]) -> None:
-    seen: list[tuple[int, int]] = []
-    benchmark([Contender(models[0])], PICTURE, calls=6, seen=lambda done, total: seen.append((done, total)))
-    assert seen == [(0, 2), (1, 2), (2, 2)]
+    told: list[tuple[str, int, int]] = []
+    benchmark_models([Case(models[0])], PICTURE, calls=6, progress=lambda *what: told.append(what))
+    assert told == [("rounds", 0, 2), ("rounds", 1, 2), ("rounds", 2, 2)]
 
 
 def test_a_picture_that_is_not_there_is_named(models: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(AfformerError, match=r"nowhere\.jpg"):
-        benchmark([Contender(models[0])], tmp_path / "nowhere.jpg", calls=1)
+        benchmark_models([Case(models[0])], tmp_path / "nowhere.jpg", calls=1)
 
 
 def test_a_checkpoint_runs_at_the_size_that_is_asked_for() -> None:
     pytest.importorskip("torch")
-    (row,) = benchmark(
-        [Contender(assets.CHECKPOINT, threads=1, input_hw=(64, 96))], PICTURE, calls=1, profile=True
-    ).rows
-    assert (row.backend, row.input_hw) == ("pytorch", (64, 96))
-    assert row.profile == Profile(
-        missing="pytorch does not tell what single operators cost; onnxruntime and openvino do"
+    case = Case(assets.CHECKPOINT, OpenOptions(threads=1, input_hw=(64, 96)))
+    (row,) = benchmark_models([case], PICTURE, calls=1, profile=True).rows
+    assert (row.facts.backend, row.facts.input_hw) == ("pytorch", (64, 96))
+    assert row.facts.profile == Profile(
+        missing="pytorch does not measure single operators; onnxruntime and openvino do"
     )
 
 
@@ -154,9 +187,10 @@ def test_a_plugin_brings_its_own_backend(
         "from afformer.runtime.backends.registry import Registration, register\nregister('mine', Registration('{}'))\n"
     )
     target = "afformer.runtime.backends.onnxruntime:OnnxRuntimeBackend"
-    (tmp_path / "my_engines.py").write_text(text.format(target))
+    (tmp_path / "my_backends.py").write_text(text.format(target))
     monkeypatch.syspath_prepend(str(tmp_path))
-    (row,) = benchmark([Contender(models[0], "mine", plugin="my_engines")], PICTURE, calls=1).rows
-    assert row.backend == "mine"
+    mine = OpenOptions("mine")
+    (row,) = benchmark_models([Case(models[0], mine, plugin="my_backends")], PICTURE, calls=1).rows
+    assert row.facts.backend == "mine"
     with pytest.raises(BackendError, match="unknown backend 'mine'"):
-        benchmark([Contender(models[0], "mine")], PICTURE, calls=1)
+        benchmark_models([Case(models[0], mine)], PICTURE, calls=1)

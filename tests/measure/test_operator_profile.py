@@ -7,15 +7,17 @@ import pytest
 
 from afformer.errors import BackendError
 from afformer.measure.operator_profile import has_profile, operator_times
+from afformer.runtime.choices import Device
+from afformer.runtime.opening import OpenOptions
 from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
 
 FEED = np.zeros((1, 3, *SPEC.input_hw), np.float32)
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_every_operator_is_timed_the_dearest_first(tmp_path: Path, backend: str) -> None:
+def test_every_operator_is_timed_the_slowest_first(tmp_path: Path, backend: str) -> None:
     pytest.importorskip(backend)
-    operators = operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), backend, FEED, threads=1, calls=3)
+    operators = operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), FEED, OpenOptions(backend, threads=1), calls=3)
     seconds = [operator.seconds for operator in operators]
     assert seconds == sorted(seconds, reverse=True)
     assert 0 < seconds[0] < 1
@@ -25,12 +27,12 @@ def test_every_operator_is_timed_the_dearest_first(tmp_path: Path, backend: str)
 
 def test_a_profile_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), "onnxruntime", FEED, calls=1)
+    operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), FEED, calls=1)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 
 
-def test_an_engine_without_a_profile_says_so(tmp_path: Path) -> None:
-    assert not has_profile("pytorch", "cpu")
-    assert not has_profile("onnxruntime", "cuda")
-    with pytest.raises(BackendError, match="pytorch on cpu does not tell what single operators cost; onnxruntime and"):
-        operator_times(tmp_path / "some.pth", "pytorch", FEED)
+def test_a_backend_without_a_profile_says_so(tmp_path: Path) -> None:
+    assert not has_profile("pytorch", Device.CPU)
+    assert not has_profile("onnxruntime", Device.CUDA)
+    with pytest.raises(BackendError, match="pytorch on cpu does not measure single operators; onnxruntime and"):
+        operator_times(tmp_path / "some.pth", FEED)

@@ -176,7 +176,7 @@ def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: 
 def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path) -> None:
     state = {name: tensor.clone() for name, tensor in NETWORK.state_dict().items()}
     save_file(state, tmp_path / "a.safetensors", {"classes": "road,car"})
-    with pytest.raises(CheckpointError, match="is no JSON"):
+    with pytest.raises(CheckpointError, match="is not JSON"):
         load_checkpoint(tmp_path / "a.safetensors")
 
 
@@ -243,7 +243,7 @@ def test_damaged_archive_directory_is_one_line(tmp_path: Path) -> None:
 
 def test_tensors_of_exotic_types_beside_the_network_do_not_matter(tmp_path: Path) -> None:
     extra = {"optimizer": {"step": torch.zeros(3).to(torch.float8_e4m3fn), "count": torch.zeros(2, dtype=torch.uint16)}}
-    state = collections.defaultdict(list, OFFICIAL)
+    state: dict[str, Any] = collections.defaultdict(list, OFFICIAL)
     assert_same_network(saved(tmp_path / "a.pth", {"state_dict": state, **extra}))
 
 

@@ -15,7 +15,7 @@ from tests.nvidia.pretend_cuda import PretendCuda
 from tests.nvidia.pretend_tensorrt import Quirks, pretend_tensorrt
 
 _OURS = ("backend", "cuda")
-"""Modules of `afformer.runtime` that have looked for NVIDIA's packages when they were imported."""
+"""Modules of `afformer.tensorrt` that have looked for NVIDIA's packages when they were imported."""
 _THEIRS = (
     *("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "tensorrt_rtx_libs"),
     *("cuda", "cuda.bindings", "cuda.bindings.runtime"),

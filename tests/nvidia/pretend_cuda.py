@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import functools
 import itertools
 import types
 from collections.abc import Callable
 from typing import Any
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 Code = enum.Enum(
@@ -52,7 +53,7 @@ class PretendCuda:
         else:
             self._capturing.append(work)
 
-    def module(self) -> types.ModuleType:
+    def module(self) -> Any:
         """What `from cuda.bindings import runtime` gives."""
         module: Any = types.ModuleType("cuda.bindings.runtime")
         module.cudaError_t = Code
@@ -114,7 +115,7 @@ class PretendCuda:
         assert on_gpu in self.alive["memory"]
         assert pinned in self.alive["pinned"]
         assert stream in self.alive["stream"]
-        self.enqueue(lambda: ctypes.memmove(target, source, size) and None)
+        self.enqueue(functools.partial(ctypes.memmove, target, source, size))
 
     def _cudaStreamCreateWithFlags(self, flags: int) -> int:  # noqa: N802
         return self._new("stream", flags)

@@ -1,4 +1,4 @@
-"""TensorRT's Python module without TensorRT: plans hold the ONNX, and ONNX Runtime answers for the GPU."""
+"""TensorRT's Python module without TensorRT: its engines hold the ONNX, and ONNX Runtime answers for the GPU."""
 
 from __future__ import annotations
 
@@ -65,12 +65,21 @@ class Severity(enum.Enum):
     WARNING = 2
 
 
+ENUMS: dict[str, object] = {
+    "NetworkDefinitionCreationFlag": enum.IntEnum("NetworkDefinitionCreationFlag", {"STRONGLY_TYPED": 1}),
+    "BuilderFlag": enum.Enum("BuilderFlag", ["TF32", "VERSION_COMPATIBLE"]),
+    "ProfilingVerbosity": enum.Enum("ProfilingVerbosity", ["DETAILED"]),
+    "MemoryPoolType": enum.Enum("MemoryPoolType", ["WORKSPACE"]),
+    "HardwareCompatibilityLevel": enum.Enum("HardwareCompatibilityLevel", ["NONE", "AMPERE_PLUS"]),
+    "LayerInformationFormat": enum.Enum("LayerInformationFormat", ["JSON"]),
+}
+
 _LAYERS = {
     "Conv": LayerType.CONVOLUTION,
     "QuantizeLinear": LayerType.QUANTIZE,
     "DequantizeLinear": LayerType.DEQUANTIZE,
 }
-_TYPES = {onnx.TensorProto.FLOAT16: DataType.HALF, onnx.TensorProto.UINT8: DataType.UINT8}
+_TYPES: dict[int, DataType] = {onnx.TensorProto.FLOAT16: DataType.HALF, onnx.TensorProto.UINT8: DataType.UINT8}
 
 
 class ILogger:
@@ -79,17 +88,12 @@ class ILogger:
     def __init__(self) -> None: ...
 
 
-def pretend_tensorrt(cuda: PretendCuda, quirks: Quirks | None = None, version: str = "10.3.0") -> types.ModuleType:
+def pretend_tensorrt(cuda: PretendCuda, quirks: Quirks | None = None, version: str = "10.3.0") -> Any:
     """A module that answers to what this package calls, and to nothing else."""
     module: Any = types.ModuleType("tensorrt")
     module.__version__ = version
     module.ILogger, module.LayerType, module.DataType = ILogger, LayerType, DataType
-    module.NetworkDefinitionCreationFlag = enum.IntEnum("NetworkDefinitionCreationFlag", {"STRONGLY_TYPED": 1})
-    module.BuilderFlag = enum.Enum("BuilderFlag", ["TF32", "VERSION_COMPATIBLE"])
-    module.ProfilingVerbosity = enum.Enum("ProfilingVerbosity", ["DETAILED"])
-    module.MemoryPoolType = enum.Enum("MemoryPoolType", ["WORKSPACE"])
-    module.HardwareCompatibilityLevel = enum.Enum("HardwareCompatibilityLevel", ["NONE", "AMPERE_PLUS"])
-    module.LayerInformationFormat = enum.Enum("LayerInformationFormat", ["JSON"])
+    vars(module).update(ENUMS)
     state = _State(cuda, quirks or Quirks())
     module.Builder = lambda logger: Builder(state, logger)
     module.OnnxParser = lambda network, logger: OnnxParser(state, network, logger)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from afformer.errors import BackendError
-from afformer.tensorrt.packages import installed, nvidia_smi
-from afformer.tensorrt.plan_file import Library
+from afformer.tensorrt.gpu import nvidia_smi
+from afformer.tensorrt.packages import Library, installed
 
 
 def require_driver() -> None:

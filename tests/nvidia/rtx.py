@@ -7,10 +7,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from afformer.tensorrt.builder import EngineOptions, EngineReport, Site, build_engine
-from afformer.tensorrt.onnx_source import read_source
-from afformer.tensorrt.packages import install_command, installed
-from afformer.tensorrt.plan_file import Library
+from afformer.tensorrt.build_engine import EngineReport, build_engine
+from afformer.tensorrt.options import EngineOptions
+from afformer.tensorrt.packages import Library, install_command, installed
 
 needs_rtx = pytest.mark.skipif(
     not installed(Library.TENSORRT_RTX),
@@ -22,4 +21,4 @@ def build_with_rtx(model: onnx.ModelProto, folder: Path) -> EngineReport:
     """Builds an engine of a model, in the precision that its spec names."""
     onnx.save(model, folder / "model.onnx")
     options = EngineOptions(library=Library.TENSORRT_RTX)
-    return build_engine(read_source(folder / "model.onnx"), folder / "model.engine", options, Site())
+    return build_engine(folder / "model.onnx", folder / "model.engine", options=options).engine

@@ -10,7 +10,7 @@ import pytest
 from afformer import datasets
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
-from afformer.quantize.accuracy import Referee, Validation
+from afformer.quantize.accuracy import Evaluator, Validation
 from tests.builders.small_onnx import write_pictures
 
 LABELLED = datasets.custom(("dark", "light"), ((0, 0, 0), (255, 255, 255)))
@@ -43,18 +43,18 @@ def labelled(tmp_path: Path, pictures: tuple[Path, ...]) -> Validation:
 
 
 def test_the_float_model_agrees_with_itself(pictures: tuple[Path, ...]) -> None:
-    referee = Referee(Validation(pictures), bright, 2)
-    assert referee.reference.agreement == 1
-    assert referee.drop(referee.reference) == 0
-    assert referee.measure(bright) == referee.reference
+    evaluator = Evaluator(Validation(pictures), bright, 2)
+    assert evaluator.reference.agreement == 1
+    assert evaluator.drop(evaluator.reference) == 0
+    assert evaluator.measure(bright) == evaluator.reference
 
 
 def test_without_labels_the_drop_is_the_share_of_pixels_that_differ(pictures: tuple[Path, ...]) -> None:
-    referee = Referee(Validation(pictures), bright, 2)
-    found = referee.measure(shifted)
+    evaluator = Evaluator(Validation(pictures), bright, 2)
+    found = evaluator.measure(shifted)
     differing = np.mean([(bright(i) != shifted(i)).mean() for i in (cv2.imread(str(p))[:, :, ::-1] for p in pictures)])
     assert found.agreement == pytest.approx(1 - differing)
-    assert referee.drop(found) == pytest.approx(100 * differing)
+    assert evaluator.drop(found) == pytest.approx(100 * differing)
     assert found.miou is None
 
 
@@ -62,28 +62,28 @@ def test_the_worst_picture_is_named(pictures: tuple[Path, ...]) -> None:
     maps = [np.zeros((64, 96), np.uint8) for _ in pictures]
     maps[1][:, :48] = 1
     answers = iter(maps)
-    found = Referee(Validation(pictures), lambda image: np.zeros((64, 96), np.uint8), 2).measure(
+    found = Evaluator(Validation(pictures), lambda image: np.zeros((64, 96), np.uint8), 2).measure(
         lambda image: next(answers)
     )
     assert (found.worst_picture, found.worst_agreement) == (pictures[1], 0.5)
 
 
 def test_with_labels_the_drop_is_in_points_of_miou(labelled: Validation) -> None:
-    referee = Referee(labelled, bright, 2)
-    found = referee.measure(shifted)
-    assert referee.reference.miou is not None
+    evaluator = Evaluator(labelled, bright, 2)
+    found = evaluator.measure(shifted)
+    assert evaluator.reference.miou is not None
     assert found.miou is not None
-    assert referee.drop(found) == pytest.approx(100 * (referee.reference.miou - found.miou))
-    assert 0.8 < referee.reference.miou < 1
+    assert evaluator.drop(found) == pytest.approx(100 * (evaluator.reference.miou - found.miou))
+    assert 0.8 < evaluator.reference.miou < 1
 
 
 def test_a_candidate_that_is_better_than_float_has_a_drop_below_zero(labelled: Validation) -> None:
-    referee = Referee(labelled, shifted, 2)
-    assert referee.drop(referee.measure(bright)) < 0
+    evaluator = Evaluator(labelled, shifted, 2)
+    assert evaluator.drop(evaluator.measure(bright)) < 0
 
 
 def test_classes_that_do_not_occur_have_no_iou(pictures: tuple[Path, ...]) -> None:
-    found = Referee(Validation(pictures), bright, 3).reference
+    found = Evaluator(Validation(pictures), bright, 3).reference
     assert found.per_class_iou[:2] == (1, 1)
     assert math.isnan(found.per_class_iou[2])
 
@@ -95,14 +95,14 @@ def test_the_reference_keeps_its_own_copy_of_a_reused_buffer(pictures: tuple[Pat
         buffer[:] = bright(image)
         return buffer
 
-    referee = Referee(Validation(pictures), reusing, 2)
-    assert referee.measure(bright).agreement == 1
+    evaluator = Evaluator(Validation(pictures), reusing, 2)
+    assert evaluator.measure(bright).agreement == 1
 
 
 def test_a_label_of_another_size_is_named(labelled: Validation) -> None:
     cv2.imwrite(str(labelled.labels[1]), np.zeros((10, 20), np.uint8))
     with pytest.raises(ImageError, match=r"001.png: is 20x10, but its picture .* is 96x64"):
-        Referee(labelled, bright, 2)
+        Evaluator(labelled, bright, 2)
 
 
 def test_pictures_and_labels_must_come_in_pairs_and_with_a_data_set(pictures: tuple[Path, ...]) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from afformer.errors import ImageError
-from afformer.quantize.pictures import batches, spread, survey
+from afformer.quantize.pictures import Feeds, spread, survey
+from afformer.runtime.preprocess import Fit
+from afformer.runtime.tiling import Tiling
 from tests.builders.small_onnx import write_pictures
+from tests.builders.tiny_onnx import SPEC
 
 HW = (64, 96)
 
@@ -19,29 +22,29 @@ def test_a_good_folder_gives_no_warnings(tmp_path: Path) -> None:
     assert (list(found.paths), found.warnings) == (paths, ())
 
 
-def test_few_pictures_are_said(tmp_path: Path) -> None:
+def test_few_pictures_are_warned_of(tmp_path: Path) -> None:
     write_pictures(tmp_path, 3)
     assert survey(tmp_path, HW).warnings[0].startswith("Only 3 usable pictures:")
 
 
-def test_repeated_pictures_are_said_and_used_once(tmp_path: Path) -> None:
+def test_identical_pictures_are_warned_of_and_used_once(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path, 16)
     shutil.copy(paths[2], tmp_path / "zz_again.png")
     found = survey(tmp_path, HW)
     assert list(found.paths) == paths
-    assert found.warnings == ("1 picture is the same as another one and left out: zz_again.png.",)
+    assert found.warnings == ("1 picture is identical to another one and left out: zz_again.png.",)
 
 
 @pytest.mark.parametrize("size", [(63, 200), (200, 95)])
-def test_pictures_that_are_too_low_or_too_narrow_are_said_and_used(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_pictures_that_are_too_low_or_too_narrow_are_warned_of_and_used(tmp_path: Path, size: tuple[int, int]) -> None:
     write_pictures(tmp_path, 15)
     write_pictures(tmp_path, 1, size, first=90)
     found = survey(tmp_path, HW)
     assert len(found.paths) == 16
-    assert found.warnings == ("1 picture is smaller than the model's input 96x64 and blurred by enlarging: 090.png.",)
+    assert found.warnings == ("1 picture is smaller than the model's input 96x64 and blurred when enlarged: 090.png.",)
 
 
-def test_unreadable_pictures_are_said_with_their_reason_and_left_out(tmp_path: Path) -> None:
+def test_unreadable_pictures_are_warned_of_with_their_reason_and_left_out(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path, 17)
     paths[4].write_bytes(paths[4].read_bytes()[:200])
     found = survey(tmp_path, HW)
@@ -98,7 +101,7 @@ def test_of_many_pictures_an_even_spread_is_taken(tmp_path: Path) -> None:
     assert spread(paths, 99) == paths
 
 
-def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+def test_hidden_files_are_not_pictures(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path, 1)
     shutil.copy(paths[0], tmp_path / ".hidden.png")
     write_pictures(tmp_path / ".thumbnails", 1, first=9)
@@ -112,8 +115,32 @@ def test_progress_counts_every_picture(tmp_path: Path) -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+def levels(feeds: Feeds, count: int) -> list[list[float]]:
+    """Mean brightness of every picture, batch by batch."""
+    return [[float(picture.mean()) for picture in batch] for batch in feeds.of(count)]
+
+
 def test_the_last_batch_is_filled_with_its_own_pictures(tmp_path: Path) -> None:
-    paths = write_pictures(tmp_path, 5)
-    means = [[float(picture.mean()) for picture in batch] for batch in batches(paths, np.asarray, 3)]
+    feeds = Feeds(write_pictures(tmp_path, 5), dataclasses.replace(SPEC, batch=3))
+    means = levels(feeds, 5)
     assert [len(batch) for batch in means] == [3, 3]
     assert means[1][2] == means[1][0] != means[1][1]
+
+
+def test_feeds_are_pictures_as_the_model_takes_them_evenly_spread(tmp_path: Path) -> None:
+    feeds = Feeds(write_pictures(tmp_path, 9), SPEC)
+    assert [feed.shape for feed in feeds.of(3)] == [(1, 3, *HW)] * 3
+    assert levels(feeds, 3) == levels(Feeds([feeds.paths[1], feeds.paths[4], feeds.paths[7]], SPEC), 3)
+
+
+def test_with_sliding_windows_every_tile_is_a_feed(tmp_path: Path) -> None:
+    feeds = Feeds(write_pictures(tmp_path, 2, (100, 120)), dataclasses.replace(SPEC, batch=3), Fit.SLIDE)
+    tiles = 2 * len(Tiling.over((100, 120), HW))
+    assert [feed.shape for feed in feeds.of(2)] == [(3, 3, *HW)] * -(-tiles // 3)
+
+
+def test_feeds_tell_how_many_pictures_are_done(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    feeds = Feeds(write_pictures(tmp_path, 3), dataclasses.replace(SPEC, batch=2))
+    assert len(list(feeds.of(3, lambda done, total: seen.append((done, total))))) == 2
+    assert seen == [(1, 3), (2, 3), (3, 3)]

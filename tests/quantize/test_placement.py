@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from afformer.quantize.affine import Kind
-from afformer.quantize.placement import TABLE, WHY_FLOAT, Form, Target
+from afformer.quantize.grid import Kind
+from afformer.quantize.placement import TABLE, WHY_FLOAT, QuantFormat, Target
 
 
 @pytest.mark.parametrize("target", Target)
@@ -19,7 +19,7 @@ def test_the_token_softmax_its_product_and_the_norms_are_never_quantized(target:
 
 def test_tensorrt_gets_what_its_parser_accepts() -> None:
     scheme = TABLE[Target.TENSORRT]
-    assert (scheme.form, scheme.activations, scheme.symmetric) == (Form.QDQ, Kind.S8, True)
+    assert (scheme.format, scheme.activations, scheme.symmetric) == (QuantFormat.QDQ, Kind.S8, True)
 
 
 def test_x86_gets_unsigned_and_arm_signed_activations() -> None:

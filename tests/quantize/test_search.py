@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afformer.quantize.search import Outcome, Step, Why, ranked, search
+from afformer.quantize.search import Outcome, Trial, Why, ranked, search
 
 Floats = frozenset[str]
 
@@ -50,7 +50,7 @@ def test_success_is_tested_before_anything_is_reverted() -> None:
     runner = FakeRunner({"a": 0.1, "b": 0.2})
     outcome = runner.search(0.5)
     assert runner.scored == [frozenset()]
-    assert (outcome.met, outcome.reverted, outcome.steps) == (True, {}, ())
+    assert (outcome.met, outcome.reverted, outcome.log.steps) == (True, {}, ())
 
 
 def test_a_planted_bad_unit_is_found_and_nothing_else_is_reverted() -> None:
@@ -64,13 +64,13 @@ def test_a_planted_bad_unit_is_found_and_nothing_else_is_reverted() -> None:
 def test_the_most_harmful_units_go_first_until_the_limit_is_met() -> None:
     outcome = FakeRunner({"a": 1.0, "b": 4.0, "c": 2.0, "d": 0.1}).search(1.2)
     assert set(outcome.reverted) == {"b", "c"}
-    assert [step.units for step in outcome.steps if step.to_float] == [("b",), ("c",)]
+    assert [step.units for step in outcome.log.steps if step.to_float] == [("b",), ("c",)]
 
 
 def test_a_reversion_that_gives_nothing_back_is_undone() -> None:
     runner = FakeRunner({"loud": 1.0, "bad": 0.8})
     outcome = search(["idle", "loud", "bad"], runner.build, runner.score, 0.5)
-    assert outcome.steps[0] == Step(("idle",), True, Why.ACCURACY, 1.8, 1.8, kept=False)
+    assert outcome.log.steps[0] == Trial(("idle",), True, Why.ACCURACY, 1.8, 1.8, kept=False)
     assert set(outcome.reverted) == {"loud", "bad"}
 
 
@@ -78,7 +78,7 @@ def test_what_a_later_reversion_made_superfluous_goes_back_to_integers() -> None
     runner = FakeRunner({"small": 0.2, "large": 3.0})
     outcome = search(["small", "large"], runner.build, runner.score, 0.5)
     assert outcome.reverted == {"large": Why.ACCURACY}
-    assert outcome.steps[-2] == Step(("small",), False, Why.ACCURACY, 0.0, 0.2, kept=True)
+    assert outcome.log.steps[-2] == Trial(("small",), False, Why.ACCURACY, 0.0, 0.2, kept=True)
 
 
 def test_an_unreachable_limit_is_reported_with_the_best_that_was_found() -> None:
@@ -87,14 +87,14 @@ def test_an_unreachable_limit_is_reported_with_the_best_that_was_found() -> None
 
     outcome = search(["bad", "good"], frozenset, score, 1.0)
     assert not outcome.met
-    assert not outcome.exhausted
+    assert not outcome.log.exhausted
     assert (outcome.drop, outcome.reverted) == (5.0, {"bad": Why.ACCURACY})
 
 
 def test_the_budget_ends_the_search_and_says_so() -> None:
     runner = FakeRunner({f"unit {i}": 1.0 for i in range(10)})
     outcome = runner.search(0.0, budget=4)
-    assert (outcome.evaluations, outcome.exhausted, outcome.met) == (4, True, False)
+    assert (outcome.log.evaluations, outcome.log.exhausted, outcome.met) == (4, True, False)
     assert len(runner.scored) == 4
     assert outcome.drop == 7.0
 
@@ -110,8 +110,8 @@ def test_promises_hold_for_any_harm_limit_and_budget(harm: dict[str, float], lim
     assert outcome.met == (outcome.drop <= limit)
     assert outcome.candidate == frozenset(outcome.reverted)
     assert outcome.drop == FakeRunner(harm).score(outcome.candidate)
-    assert outcome.evaluations == len(runner.scored) == len(set(runner.scored)) <= budget
-    assert outcome.met or outcome.exhausted or set(outcome.reverted) == {unit for unit in harm if harm[unit] > 0}
+    assert outcome.log.evaluations == len(runner.scored) == len(set(runner.scored)) <= budget
+    assert outcome.met or outcome.log.exhausted or set(outcome.reverted) == {unit for unit in harm if harm[unit] > 0}
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.1, 10), min_size=1), st.floats(0, 20))
@@ -125,7 +125,7 @@ def test_a_planted_slow_unit_is_reverted_for_speed() -> None:
     runner = FakeRunner({"fast": 0.0, "slow": 0.0}, {"fast": 0.3, "slow": -0.1})
     outcome = runner.search(1.0, timed=True)
     assert outcome.reverted == {"slow": Why.SPEED}
-    assert outcome.steps[-1] == Step(("slow",), True, Why.SPEED, pytest.approx(0.8), pytest.approx(0.7), kept=True)
+    assert outcome.log.steps[-1] == Trial(("slow",), True, Why.SPEED, pytest.approx(0.8), pytest.approx(0.7), kept=True)
 
 
 def test_without_groups_every_integer_unit_is_timed_against_its_float_self_in_one_run() -> None:
@@ -145,17 +145,17 @@ def test_groups_are_timed_as_a_whole_and_without_what_is_in_float_already() -> N
 def test_savings_within_the_noise_revert_nothing() -> None:
     runner = FakeRunner({"a": 0.0}, {"a": -0.005})
     outcome = runner.search(1.0, timed=True)
-    assert (outcome.reverted, outcome.steps, len(runner.timed)) == ({}, (), 1)
+    assert (outcome.reverted, outcome.log.steps, len(runner.timed)) == ({}, (), 1)
 
 
-def test_several_slow_units_that_are_no_gain_together_are_halved() -> None:
+def test_slow_units_that_gain_nothing_together_are_halved() -> None:
     class Conflicting(FakeRunner):
         def latencies(self, candidates: Sequence[Floats]) -> list[float]:
             return [{0: 1.0, 1: 0.9, 2: 1.1}[len(candidate)] for candidate in candidates]
 
     outcome = Conflicting({"a": 0.0, "b": 0.0}).search(1.0, timed=True)
     assert len(outcome.reverted) == 1
-    assert [step.kept for step in outcome.steps] == [False, True]
+    assert [step.kept for step in outcome.log.steps] == [False, True]
 
 
 def test_a_reversion_for_speed_that_costs_too_much_accuracy_is_not_kept() -> None:
@@ -169,7 +169,7 @@ def test_a_reversion_for_speed_that_costs_too_much_accuracy_is_not_kept() -> Non
 
 def test_any_drop_is_met_without_a_limit() -> None:
     outcome = FakeRunner({"a": 50.0}).search(math.inf)
-    assert (outcome.met, outcome.evaluations) == (True, 1)
+    assert (outcome.met, outcome.log.evaluations) == (True, 1)
 
 
 def test_units_are_ranked_by_harm_and_equal_ones_keep_their_order() -> None:

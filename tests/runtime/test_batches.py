@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afformer.runtime import Segmenter
-from afformer.runtime.batches import BatchSegment, groups
+from afformer.runtime.batches import BatchSegmenter, groups
 from tests.builders.fake_backend import FakeBackend
 from tests.builders.tiny_onnx import SPEC
 from tests.builders.videos import by_brightness
@@ -41,5 +41,5 @@ def test_nothing_is_fetched_before_it_is_asked_for() -> None:
 
 
 def test_a_segmenter_takes_batches_and_a_function_does_not() -> None:
-    assert isinstance(Segmenter(FakeBackend(SPEC)), BatchSegment)
-    assert not isinstance(by_brightness, BatchSegment)
+    assert isinstance(Segmenter(FakeBackend(SPEC)), BatchSegmenter)
+    assert not isinstance(by_brightness, BatchSegmenter)

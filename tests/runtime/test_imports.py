@@ -20,7 +20,7 @@ def _modules_after(statement: str) -> set[str]:
     return set(done.stdout.partition("modules:")[2].split())
 
 
-def test_importing_the_runtime_loads_no_engine_and_no_numpy() -> None:
+def test_importing_the_runtime_loads_no_backend_and_no_numpy() -> None:
     loaded = _modules_after("import afformer.runtime")
     assert loaded.isdisjoint({*HEAVY, "onnxruntime", "cv2", "numpy"})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import input_tensor
-from afformer.runtime.preprocess import ColorOrder, Fit, Image, place, prepare
+from afformer.runtime.preprocess import ColorOrder, Fit, Image, fit_picture, write_input
 from afformer.spec import InputKind, ModelSpec
 from tests.builders.tiny_onnx import SPEC
 
@@ -32,44 +32,44 @@ def _as_in_training(picture: Image) -> npt.NDArray[np.float64]:
 
 def test_stretch_is_what_training_does() -> None:
     picture = _picture(123, 77)
-    prepared = prepare(picture, SPEC)
-    assert prepared.tensor.dtype == np.float32
-    np.testing.assert_allclose(prepared.tensor, _as_in_training(picture), atol=1e-6)
+    fitted = fit_picture(picture, SPEC)
+    assert fitted.tensor.dtype == np.float32
+    np.testing.assert_allclose(fitted.tensor, _as_in_training(picture), atol=1e-6)
 
 
 def test_models_that_take_bytes_get_the_resized_rgb_bytes() -> None:
     picture = _picture(123, 77)
     expected = cv2.resize(picture, (96, 64), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_array_equal(prepare(picture, BYTES).tensor, expected)
+    np.testing.assert_array_equal(fit_picture(picture, BYTES).tensor, expected)
 
 
 @pytest.mark.parametrize("fit", [Fit.STRETCH, Fit.PAD])
 @pytest.mark.parametrize("spec", [SPEC, BYTES], ids=["float", "bytes"])
 def test_a_bgr_array_gives_the_same_tensor(fit: Fit, spec: ModelSpec) -> None:
     picture = _picture(50, 120)
-    expected = prepare(picture, spec, fit).tensor
-    swapped = prepare(np.ascontiguousarray(picture[:, :, ::-1]), spec, fit, ColorOrder.BGR).tensor
+    expected = fit_picture(picture, spec, fit).tensor
+    swapped = fit_picture(np.ascontiguousarray(picture[:, :, ::-1]), spec, fit, ColorOrder.BGR).tensor
     np.testing.assert_array_equal(swapped, expected)
-    view = prepare(picture[:, :, ::-1], spec, fit, ColorOrder.BGR).tensor
+    view = fit_picture(picture[:, :, ::-1], spec, fit, ColorOrder.BGR).tensor
     np.testing.assert_array_equal(view, expected)
 
 
 def test_pad_keeps_the_aspect_ratio_and_puts_the_mean_beside_the_picture() -> None:
-    prepared = prepare(_picture(100, 100), SPEC, Fit.PAD)
-    assert prepared.covered_hw == (64, 64)
-    assert (prepared.span_y, prepared.span_x) == (8, 8)
-    assert np.all(prepared.tensor[:, :, 64:] == 0)
-    assert np.abs(prepared.tensor[:, :, :64]).mean() > 0.5
+    fitted = fit_picture(_picture(100, 100), SPEC, Fit.PAD)
+    assert fitted.covered_hw == (64, 64)
+    assert (fitted.span_y, fitted.span_x) == (8, 8)
+    assert np.all(fitted.tensor[:, :, 64:] == 0)
+    assert np.abs(fitted.tensor[:, :, :64]).mean() > 0.5
 
 
 def test_pad_of_bytes_is_the_rounded_mean() -> None:
-    tensor = prepare(_picture(10, 96), BYTES, Fit.PAD).tensor
+    tensor = fit_picture(_picture(10, 96), BYTES, Fit.PAD).tensor
     assert np.all(tensor[10:] == (124, 116, 104))
 
 
 def test_pad_and_stretch_agree_where_the_aspect_ratio_fits() -> None:
     picture = _picture(32, 48)
-    stretched, padded = prepare(picture, SPEC), prepare(picture, SPEC, Fit.PAD)
+    stretched, padded = fit_picture(picture, SPEC), fit_picture(picture, SPEC, Fit.PAD)
     np.testing.assert_array_equal(stretched.tensor, padded.tensor)
     assert stretched.covered_hw == padded.covered_hw == (64, 96)
 
@@ -79,20 +79,20 @@ def test_pad_and_stretch_agree_where_the_aspect_ratio_fits() -> None:
 def test_every_size_of_picture_fills_the_whole_tensor(height: int, width: int, fit: Fit, spec: ModelSpec) -> None:
     _, shape, dtype = input_tensor(spec)
     out = np.full(shape[1:], 77 if spec is BYTES else np.nan, dtype)
-    prepared = prepare(np.full((height, width, 3), 200, np.uint8), spec, fit, out=out)
-    assert prepared.tensor is out
-    assert prepared.image_hw == (height, width)
+    fitted = fit_picture(np.full((height, width, 3), 200, np.uint8), spec, fit, out=out)
+    assert fitted.tensor is out
+    assert fitted.image_hw == (height, width)
     assert np.all(out != 77) if spec is BYTES else not np.isnan(out).any()
-    covered_h, covered_w = prepared.covered_hw
+    covered_h, covered_w = fitted.covered_hw
     assert 1 <= covered_h <= 64
     assert 1 <= covered_w <= 96
     assert fit is Fit.STRETCH or covered_h == 64 or covered_w == 96
-    assert prepared.span_y == pytest.approx(covered_h / 8)
-    assert prepared.span_x == pytest.approx(covered_w / 8)
+    assert fitted.span_y == pytest.approx(covered_h / 8)
+    assert fitted.span_x == pytest.approx(covered_w / 8)
 
 
 def test_one_pixel_is_enough() -> None:
-    tensor = prepare(np.array([[[255, 0, 0]]], np.uint8), SPEC).tensor
+    tensor = fit_picture(np.array([[[255, 0, 0]]], np.uint8), SPEC).tensor
     red, green, blue = ((value - mean) / std for value, mean, std in zip((255, 0, 0), SPEC.mean, SPEC.std, strict=True))
     np.testing.assert_allclose(tensor[:, 0, 0], (red, green, blue), rtol=1e-5)
     assert np.all(tensor == tensor[:, :1, :1])
@@ -100,13 +100,13 @@ def test_one_pixel_is_enough() -> None:
 
 def test_placed_pixels_keep_their_values() -> None:
     picture = _picture(20, 96)
-    np.testing.assert_array_equal(place(picture, BYTES, ColorOrder.RGB)[:20], picture)
+    np.testing.assert_array_equal(write_input(picture, BYTES, ColorOrder.RGB)[:20], picture)
 
 
 def test_an_odd_input_size_spans_the_whole_logit_grid() -> None:
     odd = dataclasses.replace(SPEC, input_hw=(67, 85))
-    prepared = prepare(_picture(30, 30), odd)
-    assert (prepared.span_y, prepared.span_x) == (9, 11)
+    fitted = fit_picture(_picture(30, 30), odd)
+    assert (fitted.span_y, fitted.span_x) == (9, 11)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_odd_input_size_spans_the_whole_logit_grid() -> None:
     ],
     ids=["grey", "RGBA", "float", "16 bits", "empty", "batch", "list"],
 )
-def test_what_is_no_picture_is_refused_in_one_line(picture: Image) -> None:
+def test_anything_but_a_picture_is_refused_in_one_line(picture: Image) -> None:
     with pytest.raises(ImageError, match=r"must be .*\(H, W, 3\) uint8 array") as caught:
-        prepare(picture, SPEC)
+        fit_picture(picture, SPEC)
     assert "\n" not in str(caught.value)

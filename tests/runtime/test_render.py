@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from afformer import datasets
+from afformer.runtime.choices import Colours
 from afformer.runtime.drawing import oklab
-from afformer.runtime.drawing.colours import Colours
 from afformer.runtime.render import Renderer
 
 NAMES = ("road", "car", "sky")
@@ -100,7 +100,8 @@ def test_the_picture_itself_is_left_alone() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
 def test_outlines_are_white_between_strips_of_the_colours_in_the_legend(classes: int, dtype: type) -> None:
     dataset = datasets.generic(classes)
-    image, classmap = np.full((4, 10, 3), 9, np.uint8), np.zeros((4, 10), dtype)
+    image = np.full((4, 10, 3), 9, np.uint8)
+    classmap: npt.NDArray[np.integer] = np.zeros((4, 10), dtype)
     classmap[:, 5:] = classes - 1
     renderer = Renderer(dataset.classes, dataset.palette, outlines=True)
     plain = Renderer(dataset.classes, dataset.palette).overlay(image, classmap)

@@ -166,7 +166,7 @@ def test_unused_rows_of_a_batch_hold_the_first_picture_and_no_leftovers() -> Non
     assert np.all(last == last[0, :, :1, :1])
 
 
-def test_an_engine_that_reuses_its_output_buffer_does_no_harm() -> None:
+def test_a_backend_that_reuses_its_output_buffer_does_no_harm() -> None:
     buffer = np.zeros((1, 4, 8, 12), np.float32)
 
     def answer(image: Array) -> Array:
@@ -201,13 +201,13 @@ def test_a_bad_overlap_is_refused_before_the_first_picture() -> None:
 
 @pytest.mark.parametrize("fit", list(Fit))
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (0, 4, 3)])
-def test_what_is_no_picture_is_refused_in_one_line(fit: Fit, shape: tuple[int, ...]) -> None:
+def test_anything_but_a_picture_is_refused_in_one_line(fit: Fit, shape: tuple[int, ...]) -> None:
     with pytest.raises(ImageError, match=r"\(H, W, 3\) uint8") as caught:
         Segmenter(FakeBackend(SPEC), fit=fit)(np.zeros(shape, np.uint8))
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.jpg"
     path.write_text("no picture")
     with pytest.raises(ImageError, match=r"notes\.jpg"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from afformer.runtime.workspace import Workspace
 
@@ -28,6 +29,11 @@ def test_names_do_not_share_memory() -> None:
 
 
 def test_shape_and_type_are_those_asked_for_also_when_empty() -> None:
-    for shape, dtype in (((2, 3), np.intp), ((0, 4), np.float32), ((), np.bool_)):
+    wanted: tuple[tuple[tuple[int, ...], npt.DTypeLike], ...] = (
+        ((2, 3), np.intp),
+        ((0, 4), np.float32),
+        ((), np.bool_),
+    )
+    for shape, dtype in wanted:
         array = Workspace().array("a", shape, dtype)
         assert (array.shape, array.dtype, array.flags.c_contiguous) == (shape, dtype, True)

@@ -12,8 +12,8 @@ import pytest
 from afformer.errors import ImageError, OutputError
 from afformer.images import read_image, read_label
 from afformer.runtime.render import Renderer
+from afformer.streams.frames import Frame
 from afformer.streams.sinks import FolderSink, JsonLinesSink, Output
-from afformer.streams.sources import Frame
 
 PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 RENDERER = Renderer(("road", "car", "sky"), PALETTE)
@@ -95,7 +95,7 @@ def test_the_folder_is_made_with_its_parents(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(OutputError, match=r"out: is no folder and cannot be made one"):
+    with pytest.raises(OutputError, match=r"out: cannot be created as a folder"):
         FolderSink(tmp_path / "out", RENDERER)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from afformer.errors import ImageError
 from afformer.streams.sources import open_source
-from afformer.streams.video import VideoFile
+from afformer.streams.video_file import VideoFile
 from tests.builders.videos import mjpeg_server, write_clip
 
 
@@ -42,7 +42,7 @@ def test_a_folder_gives_its_pictures_with_subfolders_in_natural_order(tmp_path: 
     assert names(open_source(tmp_path).paths, tmp_path) == expected
 
 
-def test_hidden_files_and_files_that_are_no_pictures_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_and_files_that_are_not_pictures_are_left_out(tmp_path: Path) -> None:
     for name in ("a.png", ".b.png", ".thumbnails/c.png"):
         picture(tmp_path / name)
     (tmp_path / "note.txt").write_text("no picture")

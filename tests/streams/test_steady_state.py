@@ -85,7 +85,7 @@ def test_frames_of_one_size_are_segmented_and_drawn_in_the_same_buffers(
     assert_steady(Segmenter(backend, fit=fit, color_order=order), frame)
 
 
-def test_a_real_engine_keeps_to_its_buffers_too(frame: RGBImage) -> None:
+def test_a_real_backend_keeps_to_its_buffers_too(frame: RGBImage) -> None:
     with Segmenter(assets.MODEL, threads=1) as segment:
         assert_steady(segment, frame)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -11,38 +12,14 @@ import numpy as np
 import pytest
 
 from afformer.errors import OutputError
-from afformer.images import RGBImage, read_image
-from afformer.streams.sources import Frame
+from afformer.images import read_image
+from afformer.streams.frames import Frame
 from afformer.streams.window import OpenCvGui, Window
+from tests.builders.fake_gui import FakeGui
 from tests.builders.videos import RENDERER, by_brightness, street
 
 IMAGE = street(1)[0]
 FRAME, CLASSMAP = Frame(0, "street", IMAGE), by_brightness(IMAGE)
-
-
-class FakeGui:
-    """Gives the keys one at a time, "" for none; the user closes the window at `X`."""
-
-    def __init__(self, *keys: str) -> None:
-        self.keys = list(keys)
-        self.pictures: list[RGBImage] = []
-        self.waits: list[int] = []
-        self.open = True
-
-    def show(self, picture: RGBImage) -> None:
-        self.pictures.append(picture.copy())
-
-    def key(self, wait_ms: int) -> str:
-        self.waits.append(wait_ms)
-        key = self.keys.pop(0) if self.keys else ""
-        self.open = key != "X"
-        return key
-
-    def is_open(self) -> bool:
-        return self.open
-
-    def close(self) -> None:
-        self.open = False
 
 
 def test_a_frame_is_shown_as_its_overlay() -> None:
@@ -174,6 +151,28 @@ def test_a_machine_without_a_display_is_one_clear_line(monkeypatch: pytest.Monke
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(OutputError, match="needs a display"):
         OpenCvGui()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_fonts_of_the_system_are_shown_to_qt_for_as_long_as_the_window_is_there(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    seen: list[str] = []
+
+    def named_window(*_: object) -> None:
+        seen.append(os.environ["QT_QPA_FONTDIR"])
+        if fails:
+            raise cv2.error("no window")
+
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:                QT5\n")
+    monkeypatch.setattr(cv2, "namedWindow", named_window)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: -1.0)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("QT_QPA_FONTDIR", "/not/there")
+    with pytest.raises(cv2.error) if fails else contextlib.nullcontext():
+        OpenCvGui().close()
+    assert seen == ["/usr/share/fonts"]
+    assert os.environ["QT_QPA_FONTDIR"] == "/not/there"
 
 
 @pytest.mark.skipif("NONE" in str(re.search(r"GUI:.*", cv2.getBuildInformation())), reason="this OpenCV has no windows")

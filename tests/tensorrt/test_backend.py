@@ -13,12 +13,13 @@ import pytest
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError, SpecError
-from afformer.measure.evaluation import compare
+from afformer.measure.comparison import compare_segmenters
 from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec, Precision
-from afformer.tensorrt.engine import build_engine
-from afformer.tensorrt.plan_file import EngineFile, Library, json_path
+from afformer.tensorrt.build_engine import build_engine
+from afformer.tensorrt.engine_info import EngineInfo, json_path
+from afformer.tensorrt.packages import Library
 from tests.builders.tiny_onnx import SPEC, variants, write_tiny_onnx
 from tests.nvidia.pretend import Machine, machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import Code, PretendCuda
@@ -119,11 +120,11 @@ def test_a_network_that_fails_is_one_line(engine: Path) -> None:
     assert "model.engine: the engine failed" in line(caught)
 
 
-def test_the_cpu_is_refused_with_the_option_to_add(engine: Path, machine: Machine) -> None:
+def test_the_cpu_is_refused_with_the_device_to_choose(engine: Path, machine: Machine) -> None:
     with pytest.raises(BackendError) as caught:
         open_backend(engine, device="cpu")
     assert "runs on an NVIDIA GPU, not on the cpu" in line(caught)
-    assert "--device cuda" in line(caught)
+    assert "choose `device=cuda`" in line(caught)
 
 
 def test_without_nvidias_packages_there_is_the_line_that_installs_them(engine: Path) -> None:
@@ -163,7 +164,7 @@ def test_a_plan_that_tensorrt_does_not_load_is_one_line_with_its_words(engine: P
 
 
 def changed(engine: Path, **fields: Any) -> Path:
-    file = dataclasses.replace(EngineFile.beside(engine), **fields)
+    file = dataclasses.replace(EngineInfo.beside(engine), **fields)
     json_path(engine).write_text(file.to_json())
     return engine
 
@@ -238,8 +239,7 @@ def test_the_segmenter_runs_an_engine_like_any_model(engine: Path, machine: Mach
 def test_on_a_gpu_an_engine_sees_what_onnx_runtime_sees(tmp_path: Path, precision: Precision, least: float) -> None:
     require_gpu()
     pytest.importorskip("torch")
-    from afformer.export.exporter import export_checkpoint
-    from afformer.export.onnx import ExportOptions
+    from afformer.export.exporter import ExportOptions, export_checkpoint
 
     model, engine = tmp_path / "model.onnx", tmp_path / "model.engine"
     export_checkpoint(assets.CHECKPOINT, model, ExportOptions((360, 480)))
@@ -247,7 +247,7 @@ def test_on_a_gpu_an_engine_sees_what_onnx_runtime_sees(tmp_path: Path, precisio
     assert report.inspected
     with open_backend(model) as ours, open_backend(engine, device="cuda") as theirs:
         assert "no CUDA graph" not in theirs.description
-        result = compare(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
+        result = compare_segmenters(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
     assert result.pixel_agreement >= least
 
 

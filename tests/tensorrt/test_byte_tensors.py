@@ -6,7 +6,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from afformer.tensorrt.byte_tensors import prepare
+from afformer.tensorrt.byte_tensors import rewrite_byte_tensors
 
 BYTES_IN = """
     <ir_version: 10, opset_import: ["" : 20]>
@@ -43,26 +43,26 @@ def run(model: onnx.ModelProto) -> npt.NDArray[np.generic]:
 
 
 @pytest.mark.parametrize("text", [BYTES_IN, CLASSES_OUT, FLOATS])
-def test_the_prepared_graph_is_the_same_function(text: str) -> None:
-    np.testing.assert_array_equal(run(prepare(parse(text))), run(parse(text)))
+def test_the_rewritten_graph_is_the_same_function(text: str) -> None:
+    np.testing.assert_array_equal(run(rewrite_byte_tensors(parse(text))), run(parse(text)))
 
 
 @pytest.mark.parametrize("text", [BYTES_IN, CLASSES_OUT, FLOATS])
-def test_preparing_leaves_the_model_alone_and_is_idempotent(text: str) -> None:
+def test_rewriting_leaves_the_model_alone_and_is_idempotent(text: str) -> None:
     model = parse(text)
-    once = prepare(model)
+    once = rewrite_byte_tensors(model)
     assert model == parse(text)
-    assert prepare(once) is once
+    assert rewrite_byte_tensors(once) is once
 
 
 def test_bytes_are_converted_before_anything_else_touches_them() -> None:
-    first, second, *_ = prepare(parse(BYTES_IN)).graph.node
+    first, second, *_ = rewrite_byte_tensors(parse(BYTES_IN)).graph.node
     assert (first.op_type, second.op_type) == ("Cast", "Transpose")
     assert (first.input[0], first.name) == ("image", "1/Cast")
 
 
 def test_bytes_are_made_of_floats_at_the_end() -> None:
-    before, last = list(prepare(parse(CLASSES_OUT)).graph.node)[-2:]
+    before, last = list(rewrite_byte_tensors(parse(CLASSES_OUT)).graph.node)[-2:]
     assert [before.op_type, last.op_type] == ["Cast", "Cast"]
     assert before.attribute[0].i == onnx.TensorProto.FLOAT
     assert last.output[0] == "classmap"
@@ -70,4 +70,4 @@ def test_bytes_are_made_of_floats_at_the_end() -> None:
 
 def test_a_model_of_floats_is_handed_on_as_it_is() -> None:
     model = parse(FLOATS)
-    assert prepare(model) is model
+    assert rewrite_byte_tensors(model) is model

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from afformer.errors import BackendError
-from afformer.tensorrt.plan_file import Gpu
+from afformer.tensorrt.gpu import Gpu
 from tests.nvidia.pretend import machine_with_gpu
 from tests.nvidia.pretend_cuda import Code, PretendCuda
 
@@ -120,10 +120,12 @@ def test_a_driver_that_is_older_than_the_bindings_is_told_which_ones_it_can_use(
     cuda: Any, machine: PretendCuda
 ) -> None:
     machine.fails["cudaGetDeviceCount"] = Code.cudaErrorInsufficientDriver
-    with pytest.raises(BackendError, match=r'driver knows CUDA 12\.6.*`pip install "cuda-bindings<13"`'):
+    with pytest.raises(BackendError, match=r'driver supports CUDA 12\.6.*`pip install "cuda-bindings<13"`'):
         cuda.gpu()
     machine.driver = (11, 8)
-    with pytest.raises(BackendError, match=r"knows CUDA 11\.8, but engines need one for CUDA 12 or later; install a"):
+    with pytest.raises(
+        BackendError, match=r"supports CUDA 11\.8, but engines need a driver for CUDA 12 or later; install a"
+    ):
         cuda.gpu()
 
 
@@ -148,5 +150,5 @@ def test_the_real_bindings_without_a_driver_give_the_same_line() -> None:
     if cudart.cudaGetDeviceCount()[1]:
         pytest.skip("there is a GPU")
     for attempt in (cuda.gpu, cuda.Stream, lambda: cuda.DeviceMemory(8), lambda: cuda.pinned((2,), np.float32)):
-        with pytest.raises(BackendError, match=r"no NVIDIA GPU can be used here|the NVIDIA driver knows CUDA"):
+        with pytest.raises(BackendError, match=r"no NVIDIA GPU can be used here|the NVIDIA driver supports CUDA"):
             attempt()

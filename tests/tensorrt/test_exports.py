@@ -14,13 +14,14 @@ pytest.importorskip("torch")
 
 from afformer.errors import ExportError
 from afformer.export.float16 import to_float16
-from afformer.export.onnx import build_graph
-from afformer.export.onnx_graph import stamp
+from afformer.export.onnx_graph import build_graph, stamp
 from afformer.model.network import AFFormerConfig
+from afformer.onnx_file import spec_of
 from afformer.quantize import lowering
 from afformer.quantize.placement import Target
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
-from afformer.tensorrt.plan_file import EngineFile, Library
+from afformer.tensorrt.engine_info import EngineInfo
+from afformer.tensorrt.packages import Library
 from tests.builders.graphs import observed
 from tests.builders.networks import random_network
 from tests.nvidia.rtx import build_with_rtx, needs_rtx
@@ -42,16 +43,15 @@ def exported(spec: str) -> onnx.ModelProto:
 def brought_to(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
     """As export and quantization do it."""
     if precision is Precision.INT8:
-        prepared = lowering.prepare(model)
+        prepared = lowering.canonicalize(model)
         return lowering.lower(prepared, observed(prepared, seeds=2), Target.TENSORRT).model
     if precision is Precision.FP32:
         return model
-    half = onnx.ModelProto()
-    half.CopyFrom(model)
-    half = to_float16(half)
-    spec = ModelSpec.from_metadata(model.metadata_props[0].value, "model")
-    stamp(half, dataclasses.replace(spec, precision=precision))
-    return half
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    converted = to_float16(copy)
+    stamp(converted, dataclasses.replace(spec_of(model, "model"), precision=precision))
+    return converted
 
 
 @pytest.mark.parametrize("precision", Precision)
@@ -59,11 +59,11 @@ def brought_to(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
 def test_every_variant_in_every_precision_parses_and_builds(tmp_path: Path, variant: str, precision: Precision) -> None:
     model = exported(dataclasses.replace(SPEC, variant=variant).to_json())
     report = build_with_rtx(brought_to(precision, model), tmp_path)
-    file = EngineFile.beside(report.path)
+    file = EngineInfo.beside(report.path)
     assert (file.spec.variant, file.spec.precision, file.library) == (variant, precision, Library.TENSORRT_RTX)
     assert file.gpu is None
-    assert report.numbers.convolutions > 100
-    assert report.numbers.asked > 0.95 * report.numbers.convolutions
+    assert report.counts.convolutions > 100
+    assert report.counts.asked > 0.95 * report.counts.convolutions
     assert report.bytes > 1e6
 
 
@@ -75,13 +75,13 @@ def test_every_kind_of_input_and_output_parses_and_builds(
     batch = 1 if kind == KINDS[0] else 3
     model = exported(dataclasses.replace(SPEC, input=kind[0], output=kind[1], batch=batch).to_json())
     report = build_with_rtx(brought_to(precision, model), tmp_path)
-    assert report.numbers.asked > 100
-    assert (report.file.spec.input, report.file.spec.output, report.file.spec.batch) == (*kind, batch)
+    assert report.counts.asked > 100
+    assert (report.info.spec.input, report.info.spec.output, report.info.spec.batch) == (*kind, batch)
 
 
 @pytest.mark.parametrize("target", [Target.X86, Target.GENERIC])
 def test_int8_of_another_target_is_refused_before_tensorrt_has_to(tmp_path: Path, target: Target) -> None:
-    prepared = lowering.prepare(exported(SPEC.to_json()))
+    prepared = lowering.canonicalize(exported(SPEC.to_json()))
     model = lowering.lower(prepared, observed(prepared, seeds=1), target).model
     with pytest.raises(ExportError, match="--target tensorrt"):
         build_with_rtx(model, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from afformer import assets
 from afformer.errors import ExportError
 from afformer.spec import Precision
-from afformer.tensorrt.precision_check import check_network, check_plan
+from afformer.tensorrt.precision_check import check_engine, check_network
 from tests.builders.tensorrt_onnx import float_model, int8_model
 from tests.nvidia.pretend_cuda import PretendCuda
 from tests.nvidia.pretend_tensorrt import INetworkDefinition, pretend_tensorrt
@@ -30,9 +30,9 @@ def test_convolutions_are_counted_in_the_precision_that_was_asked_for(tmp_path: 
         (int8_model(tmp_path), Precision.INT8, 1),
         (assets.MODEL, Precision.FP16, 108),
     ):
-        numbers = check_network(TRT, network(path), precision, path.name)
-        assert (numbers.convolutions, numbers.asked) == (asked, asked)
-        assert numbers.layers == len(onnx.load(path).graph.node)
+        counts = check_network(TRT, network(path), precision, path.name)
+        assert (counts.convolutions, counts.asked) == (asked, asked)
+        assert counts.layers == len(onnx.load(path).graph.node)
 
 
 @pytest.mark.parametrize("asked", [Precision.FP16, Precision.INT8])
@@ -84,7 +84,7 @@ def test_layers_that_multiply_tell_the_precision_by_what_they_read_or_by_their_k
     precision: Precision, sign: dict[str, Any]
 ) -> None:
     plan = described("a name alone", layer("CaskConvolution", FLOAT), sign, sign)
-    assert check_plan(plan, precision, "m") == 2
+    assert check_engine(plan, precision, "m") == 2
 
 
 FLOAT_KERNEL = "sm80_xmma_fprop_implicit_gemm_f32f32_f32f32_f32_nhwckrsc"
@@ -121,8 +121,8 @@ def test_an_engine_whose_arithmetic_is_float_is_an_error_whatever_is_converted_a
     precision: Precision, layers: list[dict[str, Any]]
 ) -> None:
     with pytest.raises(ExportError, match=rf"m: {precision.value} was asked for, but none of the {len(layers)} layers"):
-        check_plan(described(*layers), precision, "m")
+        check_engine(described(*layers), precision, "m")
 
 
 def test_float32_needs_no_proof() -> None:
-    assert check_plan(described(layer("Cast", "Float"), layer("Cast", "Half")), Precision.FP32, "m") == 2
+    assert check_engine(described(layer("Cast", "Float"), layer("Cast", "Half")), Precision.FP32, "m") == 2

@@ -1,13 +1,25 @@
 """Float ONNX graph, tensor ranges and target -> INT8 ONNX graph.
 
-    model --prepare--> prepared float graph --lower(ranges)--> INT8 graph and a report
+    model --canonicalize--> canonical float graph --lower(ranges)--> INT8 graph and a report
 
-`prepare` rewrites the float graph into the form that is quantized; ranges are those of its tensors
-(`tensors_to_observe`). `lower` writes the integers in the target's form: ONNX Runtime's integer operators
+`canonicalize` rewrites the float graph into the shape that is quantized; ranges are those of its tensors
+(`tensors_to_observe`). `lower` writes the integers in the target's format: ONNX Runtime's integer operators
 (`integer.py`) or Q/DQ pairs (`qdq.py`).
+
+The graphs are protobuf messages, indexed by `graph.py`. onnx_ir was tried instead: the same pass had as many lines and
+took three times as long, because everything around it (shape inference, ONNX Runtime) takes protobuf.
 """
 
-from afformer.quantize.lowering.dispatch import lower, prepare, tensors_to_observe, units
-from afformer.quantize.lowering.report import Lowered, Report, Step, Unit
+from afformer.quantize.lowering.lower import canonicalize, lower, tensors_to_observe, units
+from afformer.quantize.lowering.result import Conversion, Lowered, LoweringReport, Unit
 
-__all__ = ["Lowered", "Report", "Step", "Unit", "lower", "prepare", "tensors_to_observe", "units"]
+__all__ = [
+    "Conversion",
+    "Lowered",
+    "LoweringReport",
+    "Unit",
+    "canonicalize",
+    "lower",
+    "tensors_to_observe",
+    "units",
+]

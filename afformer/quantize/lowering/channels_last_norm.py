@@ -5,51 +5,42 @@ and transpose commute when the transpose goes first over four axes,
 
     transpose(0,2,1) . reshape(n,C,N)  =  reshape(n,N,C) . transpose(0,2,3,1)
 
-and a norm over the last axis does not care how the axes before it are grouped. So the norm runs on `(n, H, W, C)`,
-which is the very layout of integer convolutions: both transposes cost nothing there.
+and a norm over the last axis does not depend on how the axes before it are grouped. So the norm runs on `(n, H, W, C)`,
+the layout of integer convolutions, where both transposes cost nothing.
 """
 
 from __future__ import annotations
 
 import onnx
 
-from afformer.quantize.lowering.graph import Builder, Graph, attribute
+from afformer.quantize.lowering.graph import Builder, Graph, attribute, rebuilt
 
 TO_LAST = [0, 2, 3, 1]
 TO_FIRST = [0, 3, 1, 2]
 
 
 def move_norms_to_channels_last(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Requires the pattern Reshape, Transpose, LayerNormalization, Transpose, Reshape; norms in other company stay.
+    """Rewrites every Reshape, Transpose, LayerNormalization, Transpose, Reshape; other norms stay as they are.
 
-    Ensures that the norms' outputs keep their names. Returns the model itself if there is nothing to do.
+    The norms' outputs keep their names. Returns the model itself if there is nothing to do.
     """
     graph = Graph(model)
-    builder = Builder(constants=dict(graph.constants))
     replaced: dict[str, list[onnx.NodeProto]] = {}
-    gone: set[str] = set()
     for norm in graph.nodes:
         chain = _chain(graph, norm) if norm.op_type == "LayerNormalization" else None
         if chain is None:
             continue
-        before = Builder()
+        replaced |= {node.name: [] for node in chain}
         flat, to_tokens, _, to_map, unflat = chain
-        last = before.add("Transpose", [flat.input[0]], to_tokens.output[0], to_tokens.name, perm=TO_LAST)
-        before.add(
+        new = Builder()
+        last = new.add("Transpose", [flat.input[0]], to_tokens.output[0], to_tokens.name, perm=TO_LAST)
+        new.add(
             "LayerNormalization", [last, *norm.input[1:]], norm.output[0], norm.name,
             axis=-1, epsilon=attribute(norm, "epsilon", 1e-5),
         )  # fmt: skip
-        before.add("Transpose", [norm.output[0]], unflat.output[0], to_map.name, perm=TO_FIRST)
-        replaced[unflat.name] = before.nodes
-        gone.update(node.name for node in chain)
-    if not replaced:
-        return model
-    for node in graph.nodes:
-        for new in replaced.get(node.name, []):
-            builder.append(new)
-        if node.name not in gone:
-            builder.append(node)
-    return builder.model(model)
+        new.add("Transpose", [norm.output[0]], unflat.output[0], to_map.name, perm=TO_FIRST)
+        replaced[unflat.name] = new.nodes
+    return rebuilt(graph, replaced)
 
 
 def _chain(graph: Graph, norm: onnx.NodeProto) -> list[onnx.NodeProto] | None:

@@ -1,10 +1,11 @@
-"""Reading and writing ONNX graphs: who makes what, who reads it, of which shape; and a builder for new ones."""
+"""Reading and writing ONNX graphs: an index of producers, readers and shapes, and a builder for new graphs."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ CONTRIB = "com.microsoft"
 
 
 class Graph:
-    """A model's graph, indexed. Not to be changed while in use: passes build a new one with `Builder`."""
+    """A model's graph, indexed. It must not change while in use: passes make a new one with `rebuilt` or `Builder`."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -31,39 +32,44 @@ class Graph:
         for node in self.nodes:
             for name in dict.fromkeys(node.input):
                 self.consumers[name].append(node)
-        self._shapes = _shapes(model)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """A tensor's shape; every tensor of an exported model has a known one."""
+        """A tensor's shape, which is known for every tensor of an exported model."""
         if name in self.constants:
             return self.constants[name].shape
         return self._shapes[name]
 
+    @functools.cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        inferred = onnx.shape_inference.infer_shapes(self.model, strict_mode=True, data_prop=True).graph
+        values = [*inferred.value_info, *inferred.input, *inferred.output]
+        return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
+
     def maker(self, name: str, op_type: str) -> onnx.NodeProto | None:
-        """The node that makes a tensor, if it is of that type."""
+        """The node that makes a tensor, if it is of that type, else None."""
         node = self.producer.get(name)
         return node if node is not None and node.op_type == op_type else None
 
     def only_consumer(self, name: str) -> onnx.NodeProto | None:
-        """The one node that reads a tensor, None if there are more or the model puts it out."""
+        """The only node that reads a tensor; None if there are several, or if it is an output of the model."""
         readers = self.consumers[name]
         return readers[0] if len(readers) == 1 and name not in self.outputs else None
 
     def activations(self, node: onnx.NodeProto) -> list[str]:
-        """The node's inputs that are no constants."""
+        """The node's inputs that are not constants."""
         return [name for name in node.input if name and name not in self.constants]
 
 
 @dataclasses.dataclass
 class Builder:
-    """Collects nodes and constants of a new graph, names kept unique."""
+    """Collects the nodes and constants of a new graph and keeps their names unique."""
 
     nodes: list[onnx.NodeProto] = dataclasses.field(default_factory=list)
     constants: dict[str, Array] = dataclasses.field(default_factory=dict)
     _node_names: set[str] = dataclasses.field(default_factory=set)
 
     def constant(self, name: str, value: Array) -> str:
-        """Adds a constant; the same name with the same value is the same constant."""
+        """Adds a constant and returns its name, which changes if another value has that name already."""
         known = self.constants.setdefault(name, value)
         if known is not value and not (known.dtype == value.dtype and np.array_equal(known, value)):
             return self.constant(name + "'", value)
@@ -72,7 +78,7 @@ class Builder:
     def add(
         self, op_type: str, inputs: Sequence[str], output: str, name: str = "", domain: str = "", **attributes: Any
     ) -> str:
-        """Adds a node with one output, and returns that output's name."""
+        """Adds a node with one output and returns the output's name."""
         node = helper.make_node(
             op_type, list(inputs), [output], name=name or f"{output}/{op_type}", domain=domain, **attributes
         )
@@ -80,15 +86,18 @@ class Builder:
         return output
 
     def append(self, node: onnx.NodeProto) -> None:
-        """Adds a ready node."""
+        """Adds a node."""
         assert node.name not in self._node_names, f"two nodes named {node.name}"
         self._node_names.add(node.name)
         self.nodes.append(node)
 
-    def model(self, source: onnx.ModelProto) -> onnx.ModelProto:
-        """The built graph with `source`'s inputs, outputs, metadata and operator sets, without unused constants."""
+    def model(self, original: onnx.ModelProto) -> onnx.ModelProto:
+        """The new graph as a model with the inputs, outputs, metadata and operator sets of `original`.
+
+        Constants that nothing reads are left out.
+        """
         made = onnx.ModelProto()
-        made.CopyFrom(source)
+        made.CopyFrom(original)
         del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
         made.graph.node.extend(self.nodes)
         used = {name for node in self.nodes for name in node.input}
@@ -101,33 +110,39 @@ class Builder:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
-    """An attribute's value."""
+    """An attribute's value, or the default if the node does not have it."""
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
 
 
-def renamed(node: onnx.NodeProto, names: dict[str, str]) -> onnx.NodeProto:
-    """A copy that reads other tensors."""
+def copy_of(node: onnx.NodeProto, inputs: Iterable[str] | None = None) -> onnx.NodeProto:
+    """A copy of a node, with other inputs if they are given."""
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
-    copy.input[:] = [names.get(name, name) for name in node.input]
+    if inputs is not None:
+        copy.input[:] = inputs
     return copy
 
 
+def renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+    """A copy that reads other tensors, by their old names."""
+    return copy_of(node, [names.get(name, name) for name in node.input])
+
+
 def rebuilt(
-    graph: Graph, removed: Iterable[str], added: dict[str, list[onnx.NodeProto]], constants: dict[str, Array]
+    graph: Graph, replaced: Mapping[str, Sequence[onnx.NodeProto]], constants: Mapping[str, Array] | None = None
 ) -> onnx.ModelProto:
-    """The graph without the nodes named in `removed`; `added[name]` stands in place of the (removed) node `name`."""
-    builder = Builder(constants={**graph.constants, **constants})
-    gone = set(removed)
+    """The graph with some nodes replaced, and without the constants that nothing reads any more.
+
+    Args:
+        graph: The graph to start from.
+        replaced: Node name -> the nodes that take its place, in order; none removes the node. If empty, the model
+            itself is returned.
+        constants: New constants.
+    """
+    if not replaced:
+        return graph.model
+    builder = Builder(constants={**graph.constants, **(constants or {})})
     for node in graph.nodes:
-        for new in added.get(node.name, []):
+        for new in replaced.get(node.name, [node]):
             builder.append(new)
-        if node.name not in gone:
-            builder.append(node)
     return builder.model(graph.model)
-
-
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
-    values = [*inferred.value_info, *inferred.input, *inferred.output]
-    return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}

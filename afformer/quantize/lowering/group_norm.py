@@ -7,9 +7,9 @@ the norm's weight and bias, V and v the classifier's,
                              =  a (max(t, s) - s)
     classify(...)            =  max(t, s) (a V) + (v - s (a V))
 
-so a single pass over the tokens, `max`, is left between the two products: everything else is per channel. The moments
-are products with a constant row, mean(x) = row t and mean(x^2) = row t^2, since engines reduce over the outer axis
-slowly.
+so only one pass over the tokens, `max`, is left between the two products; everything else is per channel. The moments
+are products with a constant row, mean(x) = row t and mean(x^2) = row t^2, because engines are slow at reducing over the
+outer axis.
 """
 
 from __future__ import annotations
@@ -21,29 +21,26 @@ import numpy as np
 import onnx
 
 from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
-from afformer.quantize.lowering.graph import Builder, Graph, attribute
+from afformer.quantize.lowering.graph import Builder, Graph, attribute, rebuilt
 
 _OPERATORS = ("Reshape", "InstanceNormalization", "Reshape", "Mul", "Add", "Relu", "Conv")
 
 
 def fold_group_norm(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Requires the export's GroupNorm with positive weights, ReLU and a 1x1 convolution behind it.
+    """Folds the export's GroupNorm with positive weights, its ReLU and the 1x1 convolution that follows.
 
     Returns the model itself if there is none.
     """
     graph = Graph(model)
-    chains = [_chain(graph, node) for node in graph.nodes if node.op_type == "InstanceNormalization"]
-    builder = Builder(constants=dict(graph.constants))
-    heads = {chain[-1].name: chain for chain in chains if chain is not None}
-    if not heads:
-        return model
-    gone = {node.name for chain in heads.values() for node in chain}
+    new = Builder()
+    replaced: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.nodes:
-        if node.name in heads:
-            _emit(graph, builder, heads[node.name])
-        elif node.name not in gone:
-            builder.append(node)
-    return builder.model(model)
+        chain = _chain(graph, node) if node.op_type == "InstanceNormalization" else None
+        if chain is not None:
+            before = len(new.nodes)
+            _emit(graph, new, chain)
+            replaced |= {node.name: [] for node in chain[:-1]} | {chain[-1].name: new.nodes[before:]}
+    return rebuilt(graph, replaced, new.constants)
 
 
 def _chain(graph: Graph, norm: onnx.NodeProto) -> list[onnx.NodeProto] | None:

@@ -1,8 +1,8 @@
-"""Prepared float graph -> the same graph with QuantizeLinear/DequantizeLinear pairs around what shall run on integers.
+"""Canonical float graph -> the same graph with QuantizeLinear/DequantizeLinear pairs around what is quantized.
 
-The operators stay as they are; an engine fuses a pair's halves with the operators before and behind it. So the art is
-in what to put pairs around, and where: a pair stands before a reshape or transpose rather than behind it, because an
-engine that works channels last dissolves these only if they stand alone between two operators.
+The operators stay as they are; an engine fuses each half of a pair with its neighbouring operator. What matters is
+where the pairs stand: before a reshape or transpose rather than after it, because an engine that works channels last
+removes these only if they stand alone between two operators.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ import math
 import numpy as np
 import onnx
 
-from afformer.errors import QuantizeError
-from afformer.quantize.affine import Affine, affine_from_range, quantize_weight
+from afformer.quantize.grid import Grid, quantize_weight
 from afformer.quantize.lowering.graph import Builder, Graph, renamed
-from afformer.quantize.lowering.plan import declines
-from afformer.quantize.lowering.report import Lowered, Report, Step
+from afformer.quantize.lowering.node_placement import declines
+from afformer.quantize.lowering.result import Conversion, Lowered, LoweringReport
 from afformer.quantize.placement import WHY_FLOAT, Scheme
-from afformer.quantize.ranges import Ranges
+from afformer.quantize.ranges import Ranges, range_for
 
 VIEWS = ("Reshape", "Transpose")
-"""Operators behind which a tensor has the same values."""
+"""Operators that return the values they get, in another shape or order."""
 _CROSSING = ("Reshape", "MatMul")
-"""Readers that want a convolution's output channels first."""
+"""Operators that read a convolution's output channels first."""
 _PAGE_FLOATS = 4096 // 4
 
 
 def lower_to_qdq(
     model: onnx.ModelProto, ranges: Ranges, scheme: Scheme, keep_float: frozenset[str], weight_bits: int
 ) -> Lowered:
-    """Lowers a prepared graph; arguments as those of `lowering.lower`."""
+    """Lowers a canonical graph; arguments as for `lowering.lower`."""
     return _Lowering(Graph(model), ranges, scheme, keep_float, weight_bits).run()
 
 
@@ -40,12 +39,12 @@ def stays_float(graph: Graph, scheme: Scheme, keep_float: frozenset[str]) -> dic
     reasons = {node.name: declines(graph, node, scheme, keep_float) for node in computing}
     for node in computing:
         if node.op_type == "Add" and reasons[node.name] is None and not _residual(graph, node):
-            reasons[node.name] = "there is no convolution before it to fuse it with"
+            reasons[node.name] = "no convolution before it that it could be fused with"
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _residual(graph: Graph, add: onnx.NodeProto) -> list[str]:
-    """The operand of an add that is quantized: not the one from a convolution of its own, which takes the add over."""
+    """The operands of an add that are quantized: all but that of the convolution which the add is fused into."""
     operands = graph.activations(add)
     fused = [n for n in operands if graph.maker(n, "Conv") is not None and graph.only_consumer(n) is not None]
     return [name for name in operands if name != fused[-1]] if fused and len(operands) == 2 else []
@@ -57,10 +56,9 @@ class _Lowering:
     ) -> None:
         self.graph, self.ranges, self.scheme, self.weight_bits = graph, ranges, scheme, weight_bits
         self.builder = Builder(constants=dict(graph.constants))
-        self.steps: list[Step] = []
+        self.conversions: list[Conversion] = []
         self.stayed = stays_float(graph, scheme, keep_float)
-        candidates = [n.name for n in graph.nodes if n.op_type in scheme.quantized]
-        self.quantized = {name for name in candidates if name not in self.stayed}
+        self.quantized = {n.name for n in graph.nodes if n.op_type in scheme.quantized and n.name not in self.stayed}
         self.crossing = self._crossing()
 
     def run(self) -> Lowered:
@@ -75,7 +73,9 @@ class _Lowering:
                 if name in readers:
                     names[name] = self._pair(name, readers[name])
         order = tuple(n.name for n in self.graph.nodes if n.name in self.quantized)
-        return Lowered(self.builder.model(self.graph.model), Report(tuple(self.steps), self.stayed, order))
+        return Lowered(
+            self.builder.model(self.graph.model), LoweringReport(tuple(self.conversions), self.stayed, order)
+        )
 
     def _operands(self, node: onnx.NodeProto) -> list[str]:
         """The inputs that are quantized."""
@@ -84,8 +84,8 @@ class _Lowering:
     def _crossing(self) -> set[str]:
         """Outputs of convolutions that attention reads in another layout, and that are better moved as bytes.
 
-        Changing the layout writes N floats apart. If these distances are multiples of a page, all writes fall into the
-        same few cache sets: 262,144 floats of 64 channels then take 1.0 ms instead of 0.1 (64x64 and 45x60 cells).
+        Changing the layout writes values that are N floats apart. If that is a multiple of a page, all writes fall into
+        the same few cache sets: 262,144 floats of 64 channels then take 1.0 ms instead of 0.1 (64x64, 45x60 cells).
         """
         if not self.scheme.bytes_across_layouts:
             return set()
@@ -94,7 +94,7 @@ class _Lowering:
         return {name for name in aliased if any(r.op_type in _CROSSING for r in self.graph.consumers[name])}
 
     def _anchor(self, name: str) -> str:
-        """Where the pair for an input stands: before the views that lead to it, if only quantized nodes read these."""
+        """Where the pair for an input stands: before the views that lead to it, if only quantized nodes read those."""
         maker = self.graph.producer.get(name)
         while maker is not None and maker.op_type in VIEWS and self._all_quantized(name):
             name = maker.input[0]
@@ -108,7 +108,7 @@ class _Lowering:
         )
 
     def _place(self, node: onnx.NodeProto, names: dict[str, str]) -> None:
-        """Adds the node, reading pairs if it or all that read it are quantized, and float tensors otherwise."""
+        """Adds the node; it reads pairs if it or everything that reads it is quantized, otherwise float tensors."""
         if node.name in self.quantized:
             placed = renamed(node, {name: names[name] for name in self._operands(node) if name in names})
             if node.op_type == "Conv":
@@ -121,26 +121,19 @@ class _Lowering:
             placed = node
         self.builder.append(placed)
 
-    def _grid(self, name: str) -> Affine:
-        if name not in self.ranges:
-            raise QuantizeError(
-                f"tensor '{name}' has no range; expected one from calibrating this model, calibrate it again"
-            )
-        found = self.ranges[name]
-        return affine_from_range(found.low, found.high, self.scheme.activations, self.scheme.symmetric)
-
     def _pair(self, name: str, readers: list[str]) -> str:
-        grid = self._grid(name)
+        kept = range_for(self.ranges, name)
+        grid = Grid.over(kept.low, kept.high, self.scheme.activations, self.scheme.symmetric)
         scale = self.builder.constant(f"{name}.scale", np.array(grid.scale, np.float32))
         zero = self.builder.constant(f"z{grid.kind.value}{grid.zero_point}", np.array(grid.zero_point, grid.kind.dtype))
         more = f" and {len(readers) - 1} more" if len(readers) > 1 else ""
         reason = f"input of {readers[0]}{more}"
-        self.steps += [Step("QuantizeLinear", name, reason), Step("DequantizeLinear", name, reason)]
+        self.conversions += [Conversion(op_type, name, reason) for op_type in ("QuantizeLinear", "DequantizeLinear")]
         quantized = self.builder.add("QuantizeLinear", [name, scale, zero], f"{name}.quantized")
         return self.builder.add("DequantizeLinear", [quantized, scale, zero], f"{name}.dequantized")
 
     def _weight(self, name: str) -> str:
-        """The dequantized weight, one for all who share it."""
+        """The dequantized weight, one for all nodes that share it."""
         made = f"{name}.dequantized"
         if f"{name}.bytes" not in self.builder.constants:
             weight = quantize_weight(self.graph.constants[name], bits=self.weight_bits)

@@ -1,36 +1,28 @@
-"""The small interface behind which every inference engine lives."""
+"""The interface of all backends: one loaded model, called with a tensor."""
 
 from __future__ import annotations
 
 import abc
-import enum
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import BackendError
+from afformer.runtime.choices import Device as Device  # noqa: PLC0414 - imported from here, too
 from afformer.spec import InputKind, ModelSpec, OutputKind
 
 _THREADS_PER_CORE = 4
 
 Array = npt.NDArray[Any]
-"""A tensor whose type is checked when it is used, not before."""
-
-
-class Device(enum.Enum):
-    """Where a model runs. What was asked for and is not there is an error, never a silent CPU."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
+"""A tensor of any type."""
 
 
 class TensorInfo(NamedTuple):
-    """Name, shape and type of a model's input or output tensor."""
+    """A model's input or output tensor."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,15 +30,14 @@ class TensorInfo(NamedTuple):
 
 
 class Backend(abc.ABC):
-    """One loaded model on one engine. A subclass gives `spec`, `description`, `_run` and, if it must, `_close`.
+    """One loaded model. A subclass sets `spec` and `description` and implements `_run` and, if need be, `_close`.
 
     Not to be shared between threads.
     """
 
     spec: ModelSpec
-    """What the model says of itself."""
     description: str
-    """Engine, version and device, for people."""
+    """Name, version and device, for people."""
     _closed = False
 
     def run(self, image: Array) -> Array:
@@ -73,7 +64,7 @@ class Backend(abc.ABC):
         return self._run(np.ascontiguousarray(image))
 
     def close(self) -> None:
-        """Frees the engine; the backend cannot be used afterwards. Closing twice does nothing."""
+        """Frees the model; the backend cannot be used afterwards. Closing twice does nothing."""
         if not self._closed:
             self._closed = True
             self._close()
@@ -81,15 +72,13 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def _run(self, image: Array) -> Array: ...
 
-    def _close(self) -> None:  # noqa: B027 - optional: most engines have nothing to free
+    def _close(self) -> None:  # noqa: B027 - optional: most backends have nothing to free
         """Frees what the subclass holds; called once."""
 
     def __enter__(self) -> Backend:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -109,34 +98,43 @@ def output_tensor(spec: ModelSpec) -> TensorInfo:
     return TensorInfo("logits", (spec.batch, spec.num_classes, *spec.logits_hw), np.dtype(np.float32))
 
 
-Described = tuple[str, str, tuple[int | str, ...]]
-"""Name, type and shape of a tensor that a model has, in its engine's words."""
+def check_tensors(
+    found: Sequence[tuple[str, str, Sequence[int | str]]],
+    spec: ModelSpec,
+    path: Path,
+    *,
+    kind: str = "model",
+    remedy: str = "export it again",
+) -> None:
+    """Checks that a loaded model has the input and the output that its spec promises.
 
-
-def tensor_text(tensor: Described) -> str:
-    """A tensor for people, `image float32[1, 3, 360, 480]`."""
-    name, kind, shape = tensor
-    return f"{name} {kind}[{', '.join(map(str, shape))}]"
-
-
-def check_tensor(found: Sequence[Described], expected: Described, path: Path) -> None:
-    """Whether a model's inputs, or its outputs, are the one that its spec promises.
+    Args:
+        found: The model's inputs, then its outputs: name, numpy's name of the type, shape.
+        spec: The model's spec.
+        path: The model file.
+        kind: What the message calls it.
+        remedy: What the message advises.
 
     Raises:
-        BackendError: They are not.
+        BackendError: It has others.
     """
-    if list(found) != [expected]:
+    promised = [(name, dtype.name, shape) for name, shape, dtype in (input_tensor(spec), output_tensor(spec))]
+    expected, actual = (
+        [f"{name} {dtype}[{', '.join(map(str, shape))}]" for name, dtype, shape in tensors]
+        for tensors in (promised, found)
+    )
+    if actual != expected:
         raise BackendError(
-            f"{path}: differs from its own spec: expected the tensor {tensor_text(expected)}, but the model has "
-            f"{', '.join(map(tensor_text, found))}; export it again"
+            f"{path}: differs from its own spec: expected the tensors {' and '.join(expected)}, but the {kind} has "
+            f"{' and '.join(actual) or 'none'}; {remedy}"
         )
 
 
 def parse_device(name: Device | str) -> Device:
-    """A device from its name.
+    """The device of that name.
 
     Raises:
-        BackendError: No such device.
+        BackendError: There is none.
     """
     try:
         return Device(name)
@@ -146,10 +144,10 @@ def parse_device(name: Device | str) -> Device:
 
 
 def check_threads(threads: int) -> None:
-    """Refuses thread counts before an engine starts them.
+    """Refuses thread counts that no backend should start.
 
     Raises:
-        BackendError: Below 0, or so many that they only stand in each other's way or take the machine down.
+        BackendError: Below 0, or more than four a core.
     """
     if threads < 0:
         raise BackendError(f"threads must be 0 (automatic) or more, got {threads}")

@@ -1,4 +1,4 @@
-"""ONNX Runtime as a backend, on the CPU or, when asked, on CUDA, with its own kernels or through TensorRT."""
+"""ONNX Runtime on the CPU, or on CUDA with its own kernels or through TensorRT."""
 
 from __future__ import annotations
 
@@ -17,32 +17,30 @@ from afformer.runtime.backends.base import (
     Backend,
     Device,
     TensorInfo,
-    check_tensor,
+    check_tensors,
     check_threads,
-    input_tensor,
     output_tensor,
 )
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
+from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
-from afformer.tensorrt.packages import load_tensorrt_10
 
 _SILENT = 4
+_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int32)": "int32"}
 _NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"
 _REFUSED = "fallback to CPU EP has been explicitly disabled"
 
 
 class OnnxRuntimeBackend(Backend):
-    """A model file of this package's export on ONNX Runtime.
+    """An exported model on ONNX Runtime.
 
     Args:
-        path: The `.onnx` file.
-        device: Where to run.
         threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
 
     Raises:
-        BackendError: The file is missing or no ONNX model, differs from its spec, the device is not there, or an INT8
-            model shall run on CUDA, whose kernels would compute in float.
-        SpecError: The model has no spec, or one that cannot be read.
+        BackendError: The file is missing, not an ONNX model, or differs from its spec; the device is missing; or the
+            model is INT8 and the device CUDA, whose kernels would compute in float.
+        SpecError: The model has no spec, or an unreadable one.
     """
 
     def __init__(self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0) -> None:
@@ -51,8 +49,8 @@ class OnnxRuntimeBackend(Backend):
         providers = self._providers(path, device)
         session = _open(path, providers, threads)
         self.spec = _read_spec(session, path)
-        _check(session.get_inputs(), input_tensor(self.spec), path)
-        _check(session.get_outputs(), output_tensor(self.spec), path)
+        nodes = [*session.get_inputs(), *session.get_outputs()]
+        check_tensors([(node.name, _TYPES.get(node.type, node.type), node.shape) for node in nodes], self.spec, path)
         self._session: ort.InferenceSession | None = session
         self._device = device
         self._binding = session.io_binding()
@@ -62,13 +60,13 @@ class OnnxRuntimeBackend(Backend):
         self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}"
 
     def _providers(self, path: Path, device: Device) -> Providers:
-        """What runs the model; checked to be there."""
+        """The execution providers to open the model with."""
         providers = _available(providers_of(device))
         if device is Device.CUDA and _spec_of(path).precision is Precision.INT8:
             raise BackendError(
-                f"{path}: is INT8, which ONNX Runtime's CUDA kernels do not compute in; build an engine of INT8 for "
-                "TensorRT (`afformer-cli engine MODEL --precision int8`), take --backend onnxruntime-tensorrt, or "
-                "choose the device cpu"
+                f"{path}: is INT8, which ONNX Runtime's CUDA kernels cannot compute; build an INT8 TensorRT engine "
+                "(`afformer-cli engine MODEL --precision int8`), use the backend onnxruntime-tensorrt, or choose the "
+                "device cpu"
             )
         return providers
 
@@ -83,9 +81,9 @@ class OnnxRuntimeBackend(Backend):
         return self._output
 
     def _bind_input(self, image: Array) -> None:
-        """Tells ONNX Runtime where the input is: once, if the caller keeps to one buffer."""
+        """Binds the input, once if the caller always uses the same buffer."""
         address = image.ctypes.data
-        # What is bound on another device is a copy, made now; on the CPU it is the caller's memory, read in every run.
+        # On the CPU the caller's memory is bound and read in every run; for other devices binding makes a copy.
         if address != self._bound_input or self._device is not Device.CPU:
             self._binding.bind_input("image", "cpu", 0, image.dtype, image.shape, address)
             self._bound_input = address
@@ -95,19 +93,18 @@ class OnnxRuntimeBackend(Backend):
 
 
 class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
-    """The same with ONNX Runtime's TensorRT provider: TensorRT for what it takes, CUDA for the rest, the CPU never.
+    """An exported model on ONNX Runtime's TensorRT provider: TensorRT where possible, CUDA for the rest, never the CPU.
 
-    Opening a model builds its engines, which takes minutes once; they are kept in the user's cache folder. An engine of
-    `afformer-cli engine` needs no building where it runs, and no ONNX Runtime.
+    Opening a model for the first time builds its engines, which takes minutes; they are kept in the user's cache
+    folder. An engine of `afformer-cli engine` needs neither that nor ONNX Runtime.
 
     Args:
-        path: The `.onnx` file, float or INT8 of the target `tensorrt`.
-        device: Must be CUDA.
+        path: The `.onnx` file: float, or INT8 for the target `tensorrt`.
         threads: As for `OnnxRuntimeBackend`.
 
     Raises:
         BackendError: As for `OnnxRuntimeBackend`, or the device is not CUDA.
-        SpecError: The model has no spec, or one that cannot be read.
+        SpecError: The model has no spec, or an unreadable one.
         OutputError: The cache folder cannot be made.
     """
 
@@ -119,7 +116,7 @@ class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
 
 
 def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
-    """The array that every run writes its answer into."""
+    """The array that every run writes its output into."""
     output = np.empty(tensor.shape, tensor.dtype)
     binding.bind_output(tensor.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
     return output
@@ -132,12 +129,12 @@ def _available(providers: Providers) -> Providers:
 
 
 def _spec_of(path: Path) -> ModelSpec:
-    """What a model says of itself, before it is known where it shall run."""
+    """The spec of a model that is not open yet."""
     return _read_spec(_open(path, providers_of(Device.CPU), 1, optimized=False), path)
 
 
 def _preload(providers: Providers) -> str:
-    """Loads NVIDIA's libraries of pip's packages, where ONNX Runtime would not look; gives what was not found."""
+    """Loads NVIDIA's libraries from pip's packages, where ONNX Runtime does not look; returns what is missing."""
     missing = []
     preload = getattr(ort, "preload_dlls", None)  # since 1.21
     if preload:
@@ -159,8 +156,8 @@ def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = T
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _SILENT  # what matters arrives as an exception, once
-    # Between two runs ONNX Runtime's threads would spin, and take the cores from what is done to pictures meanwhile.
+    options.log_severity_level = _SILENT  # what matters is raised
+    # Otherwise ONNX Runtime's threads spin between two runs and take the cores from pre- and post-processing.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if not optimized:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -180,37 +177,31 @@ def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = T
 
 
 def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> ort.InferenceSession:
-    # with its fallback ONNX Runtime would take other providers if these fail, and print that it does
+    # With its fallback ONNX Runtime takes other providers if these fail, and prints that it does.
     return ort.InferenceSession(str(path), options, providers=list(providers.chosen), enable_fallback=0)
 
 
 def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -> BackendError:
     """Why a model was not opened."""
     if providers.first == CPU:
-        return BackendError(f"{path}: is no ONNX model that ONNX Runtime can load: {_first_line(error)}")
+        return BackendError(f"{path}: is not an ONNX model that ONNX Runtime can load: {_first_line(error)}")
     if _REFUSED not in str(error):
         return BackendError(
             f"{path}: ONNX Runtime cannot open it on {providers.title} ({_first_line(error)}); {providers.remedy}"
         )
-    # all operators are left to the CPU where the provider did not start, some where it has no kernels for them
+    # Either the provider did not start and every operator was left to the CPU, or it lacks kernels for some.
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
     if _session(path, options, providers).get_providers()[0] != providers.first:
         return BackendError(f"ONNX Runtime could not start {providers.title}{missing}; {providers.remedy}")
     return BackendError(
         f"{path}: ONNX Runtime has no kernels for some of its operators on {providers.title} and would run them on "
-        "the cpu; take the float model (INT8 of the targets x86, arm and generic is for CPUs), or choose the device cpu"
+        "the cpu; use the float model (INT8 for the targets x86, arm and generic is for CPUs), or choose the device cpu"
     )
 
 
 def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
     return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), where=str(path))
-
-
-def _check(actual: list[ort.NodeArg], expected: TensorInfo, path: Path) -> None:
-    found = [(node.name, node.type.removeprefix("tensor(").removesuffix(")"), tuple(node.shape)) for node in actual]
-    kind = "float" if expected.dtype == np.float32 else expected.dtype.name
-    check_tensor(found, (expected.name, kind, expected.shape), path)
 
 
 def _first_line(error: Exception) -> str:

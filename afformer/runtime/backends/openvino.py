@@ -1,4 +1,4 @@
-"""OpenVINO as a backend, on the CPU."""
+"""OpenVINO on the CPU."""
 
 from __future__ import annotations
 
@@ -14,38 +14,33 @@ from afformer.runtime.backends.base import (
     Array,
     Backend,
     Device,
-    TensorInfo,
-    check_tensor,
+    check_tensors,
     check_threads,
-    input_tensor,
-    output_tensor,
 )
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
 class FloatPrecision(enum.Enum):
-    """In what OpenVINO computes the operators that are float in the model. Integer operators are not affected."""
+    """The type in which OpenVINO computes the model's float operators. Integer operators are not affected."""
 
     FLOAT32 = "f32"
-    """What the model says."""
+    """The model's own."""
     BFLOAT16 = "bf16"
-    """Faster on CPUs that have it, with 8 bits of mantissa; OpenVINO's own choice there."""
+    """8 bits of mantissa. Faster on CPUs that have it, and OpenVINO's default there."""
 
 
 class OpenVinoBackend(Backend):
-    """A model file of this package's export, float or INT8 (target `generic`), on OpenVINO.
+    """An exported model, float or INT8 for the target `generic`, on OpenVINO.
 
     Args:
-        path: The `.onnx` file.
-        device: CPU; OpenVINO has no CUDA.
         threads: Threads inside one operator; 0 leaves the choice to OpenVINO (the physical cores).
-        precision: What floats are computed in. Left to itself, OpenVINO takes bfloat16 where the CPU has it, and its
-            answer differs visibly from the other engines'.
+        precision: The type of float computations. OpenVINO's own default is bfloat16 where the CPU has it, which
+            visibly changes the result.
 
     Raises:
-        BackendError: The file is missing or nothing that OpenVINO can load, differs from its spec, or the device is
-            not the CPU.
-        SpecError: The model has no spec, or one that cannot be read.
+        BackendError: The file is missing, cannot be loaded by OpenVINO, or differs from its spec; or the device is not
+            the CPU.
+        SpecError: The model has no spec, or an unreadable one.
     """
 
     def __init__(
@@ -62,8 +57,9 @@ class OpenVinoBackend(Backend):
             raise BackendError(f"OpenVINO runs on the cpu only, not on {device.value}; choose the device cpu")
         model, request = _compile(path, threads, precision)
         self.spec = _read_spec(model, path)
-        _check(model.inputs, input_tensor(self.spec), path)
-        _check(model.outputs, output_tensor(self.spec), path)
+        ports = [*model.inputs, *model.outputs]
+        tensors = [(port.any_name, str(port.element_type.to_dtype()), tuple(port.shape)) for port in ports]
+        check_tensors(tensors, self.spec, path)
         self._request: ov.InferRequest | None = request
         count = f"{threads} threads" if threads else "default threads"
         self.description = f"OpenVINO {ov.__version__.split('-', 1)[0]}, cpu, {precision.value}, {count}"
@@ -71,7 +67,7 @@ class OpenVinoBackend(Backend):
     def _run(self, image: Array) -> Array:
         assert self._request is not None, "run() refuses closed backends"
         try:
-            # the request keeps no reference to the input, and its output buffer lives as long as the request
+            # The request keeps no reference to the input, and its output buffer lives as long as the request.
             output = self._request.infer({0: image}, share_inputs=True, share_outputs=True)[0]
         except Exception as error:  # OpenVINO's exceptions have no common base class
             raise BackendError(f"{self.description}: the model failed: {_reason(error)}") from error
@@ -91,14 +87,14 @@ def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Mo
         "INFERENCE_PRECISION_HINT": precision.value,
     }
     try:
-        # Core.read_model would try its readers for other formats on a broken file, which print to the terminal
+        # On a broken file Core.read_model tries its readers for other formats, which print to the terminal.
         reader = FrontEndManager().load_by_framework("onnx")
         model = reader.convert(reader.load(str(path)))
         return model, ov.Core().compile_model(model, "CPU", settings).create_infer_request()
     except Exception as error:  # OpenVINO's exceptions have no common base class
         raise BackendError(
-            f"{path}: is no model that OpenVINO can load ({_reason(error)}); "
-            "INT8 models for OpenVINO are those of the target generic"
+            f"{path}: is not a model that OpenVINO can load ({_reason(error)}); "
+            "INT8 models for OpenVINO are those for the target generic"
         ) from error
 
 
@@ -108,13 +104,8 @@ def _read_spec(model: ov.Model, path: Path) -> ModelSpec:
     return ModelSpec.from_metadata(text, where=str(path))
 
 
-def _check(ports: list[ov.Output], expected: TensorInfo, path: Path) -> None:
-    found = [(port.any_name, str(port.element_type.to_dtype()), tuple(port.shape)) for port in ports]
-    check_tensor(found, (expected.name, str(expected.dtype), expected.shape), path)
-
-
 def _reason(error: Exception) -> str:
-    """What OpenVINO has to say, without the places in its source that it begins with."""
+    """OpenVINO's message without the lines that name places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Exception from", "Check ", "FrontEnd API"))]
     return (telling or lines or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""ONNX Runtime's execution providers: which ones a device means, and how they are set up."""
+"""ONNX Runtime's execution providers: which ones serve a device, and their options."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 
 from afformer.files import sha256
 from afformer.runtime.backends.base import Device
+from afformer.runtime.backends.tensorrt_libraries import tensorrt_10_command
 from afformer.spec import Precision
-from afformer.tensorrt.packages import tensorrt_10_command
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 GPU_COMMAND = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
-"""Installs ONNX Runtime for NVIDIA GPUs with the CUDA and cuDNN that it wants."""
+"""Installs ONNX Runtime for NVIDIA GPUs with the CUDA and cuDNN that it needs."""
 INSTEAD_COMMAND = f"pip uninstall -y onnxruntime && {GPU_COMMAND}"
-"""The same in place of the package for CPUs; with both installed, either may be the one that is imported."""
+"""The same, replacing the package for CPUs; with both installed, either may be the one that is imported."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Providers:
-    """What a session is given.
+    """The providers of a session.
 
     Attributes:
         title: For people, such as `cuda`.
-        chosen: Names and options, the one that must start first. The CPU's is not among those of a GPU: what has no
-            kernel there is an error.
-        absent: What to do where this ONNX Runtime does not have the first.
-        remedy: What to do where it does not start.
+        chosen: Names and options, the one that must start first. For a GPU the CPU's is left out, so that an operator
+            without a kernel is an error.
+        absent: The remedy if this ONNX Runtime lacks the first.
+        remedy: The remedy if the first does not start.
         cache: Folder that it keeps engines in; made before the session.
     """
 
@@ -59,13 +59,13 @@ def providers_of(device: Device) -> Providers:
 
 
 def tensorrt_providers(path: Path, precision: Precision, version: str, cuda: str) -> Providers:
-    """TensorRT for all it takes, CUDA for the rest; built engines are kept in `cache_folder`.
+    """TensorRT where possible, CUDA for the rest; built engines are kept in `cache_folder`.
 
     Args:
         path: The model.
-        precision: The model's; the provider wants to be told.
-        version: ONNX Runtime's; its engines are its own.
-        cuda: CUDA version that it was built for; may be empty.
+        precision: The model's.
+        version: ONNX Runtime's. Versions do not share engines.
+        cuda: CUDA version that ONNX Runtime was built for; may be empty.
     """
     folder = cache_folder(path, version)
     options = {
@@ -77,7 +77,7 @@ def tensorrt_providers(path: Path, precision: Precision, version: str, cuda: str
         "trt_timing_cache_path": str(folder),
     }
     libraries = tensorrt_10_command(cuda)
-    otherwise = "or build an engine with `afformer-cli engine`, or take --backend onnxruntime"
+    otherwise = "or build an engine with `afformer-cli engine`, or use the backend onnxruntime"
     return Providers(
         "cuda through TensorRT",
         ((TENSORRT, options), _cuda()),
@@ -89,7 +89,7 @@ def tensorrt_providers(path: Path, precision: Precision, version: str, cuda: str
 
 
 def cache_folder(path: Path, version: str) -> Path:
-    """Where engines are kept: in the user's cache, apart for every file and version of ONNX Runtime."""
+    """Where engines are kept: in the user's cache, one folder for each model file and version of ONNX Runtime."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     else:
@@ -98,5 +98,5 @@ def cache_folder(path: Path, version: str) -> Path:
 
 
 def _cuda() -> tuple[str, dict[str, str]]:
-    # TF32 has 10 bits of mantissa; the model says float32
+    # TF32 has 10 bits of mantissa; the model is float32.
     return CUDA, {"use_tf32": "0"}

@@ -1,7 +1,9 @@
-"""The PyTorch reference behind the backend interface: checkpoints are evaluated and compared like artifacts."""
+"""The PyTorch reference network as a backend: a checkpoint runs wherever an exported model does."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,28 +23,42 @@ class PyTorchBackend(Backend):
 
     Args:
         path: Any file that `load_checkpoint` reads.
-        device: Where to run.
-        threads: Threads of an operator, 0 for PyTorch's default.
-        input_hw: Height and width to run at; None takes the data set's usual size.
+        threads: Threads inside one operator; 0 leaves the choice to PyTorch.
+        input_hw: Height and width to run at; None means the data set's usual size.
+
+    Raises:
+        BackendError: PyTorch sees no CUDA device, but that is the device.
+        CheckpointError: The checkpoint cannot be read.
     """
 
     def __init__(
         self, path: Path, device: Device = Device.CPU, threads: int = 0, input_hw: tuple[int, int] | None = None
     ) -> None:
         if device is Device.CUDA and not torch.cuda.is_available():
-            raise BackendError("device cuda was asked for, but this PyTorch sees no CUDA device; use --device cpu")
+            raise BackendError("this PyTorch sees no CUDA device; choose the device cpu")
         check_threads(threads)
-        if threads:
-            torch.set_num_threads(threads)
         checkpoint = load_checkpoint(path)
         spec = checkpoint.spec(input_hw or OTHERWISE_HW)
         self.spec = spec if input_hw else checkpoint.spec(DEFAULT_HW.get(spec.dataset, OTHERWISE_HW))
         self.description = f"PyTorch {torch.__version__} ({device.value})"
         self._network = checkpoint.build().to(device.value)
-        self._device = device.value
+        self._device, self._threads = device.value, threads
 
     def _run(self, image: Array) -> Array:
-        with torch.inference_mode():
+        with torch.inference_mode(), _torch_threads(self._threads):
             logits = self._network(torch.from_numpy(np.asarray(image, np.float32)).to(self._device))
-        array: Array = logits.cpu().numpy()
+            array: Array = logits.cpu().numpy()
         return array
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Sets PyTorch's number of threads, which is one for the whole process, and restores it; 0 leaves it alone."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count:
+            torch.set_num_threads(before)

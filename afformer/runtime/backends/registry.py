@@ -1,34 +1,30 @@
-"""Backends by name, imported when they are opened."""
+"""Backends by name; each is imported when it is opened."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import Backend, Device, parse_device
 
-
-class BackendFactory(Protocol):
-    """What a registered class is called with."""
-
-    def __call__(self, path: Path, *, device: Device, threads: int) -> Backend:
-        """Opens a model file. A backend of checkpoints takes `input_hw: tuple[int, int] | None` as well."""
-        ...
+BackendFactory = Callable[..., Backend]
+"""Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` as well."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """Where a backend lives.
+    """A backend that can be opened by name.
 
     Attributes:
         target: `module:Class`; the class is a `BackendFactory`.
-        suffixes: File endings that it opens unless another backend is asked for.
-        extra: The pip extra that brings its dependencies; empty if they are the package's own.
-        any_size: Whether its models run at any input size, because they are checkpoints.
-        device: Where its models run unless another device is asked for.
+        suffixes: File endings that it opens unless a backend is named.
+        extra: The pip extra with its dependencies; empty if the package itself has them.
+        any_size: Whether its models are checkpoints, which run at any input size.
+        device: Where its models run unless a device is named.
     """
 
     target: str
@@ -39,13 +35,13 @@ class Registration:
 
 
 class Registry:
-    """Backends by explicit name."""
+    """Backends by name."""
 
     def __init__(self) -> None:
         self._known: dict[str, Registration] = {}
 
     def register(self, name: str, registration: Registration) -> None:
-        """Makes a backend known.
+        """Adds a backend.
 
         Raises:
             ValueError: The name, or one of the file endings, is taken.
@@ -63,10 +59,10 @@ class Registry:
         return tuple(self._known)
 
     def name_for(self, path: Path) -> str:
-        """The backend that opens a file unless another one is asked for.
+        """The backend that opens a file unless one is named.
 
         Raises:
-            BackendError: No backend opens such files.
+            BackendError: No backend opens files with its ending.
         """
         name = self._by_suffix(path.suffix.lower())
         if name is None:
@@ -75,10 +71,10 @@ class Registry:
         return name
 
     def has_own_size(self, path: Path, name: str | None = None) -> bool:
-        """Whether a file is a model for one input size only.
+        """Whether a model file runs at one input size only.
 
         Raises:
-            BackendError: No backend opens such files.
+            BackendError: No backend opens files with its ending.
         """
         return not self._registration(name or self.name_for(path)).any_size
 
@@ -96,21 +92,21 @@ class Registry:
         Args:
             path: The model.
             name: The backend; chosen by the file's ending if left out.
-            device: Where to run; None takes the backend's usual one, which is the CPU except for engines of a GPU.
-            threads: CPU threads; 0 leaves the choice to the engine.
-            input_hw: Size to run a checkpoint at; None takes its data set's usual one. An exported model has its own.
+            device: Where to run; None means the CPU, or CUDA for backends that need it.
+            threads: CPU threads; 0 leaves the choice to the backend.
+            input_hw: Size to run a checkpoint at; None means its data set's usual one. An exported model has its own.
 
         Raises:
-            BackendError: Unknown name, ending or device, a missing dependency, a size that an exported model does not
-                have, or what the backend itself refuses.
-            SpecError: The file lacks a readable spec.
+            BackendError: The name, ending or device is unknown, a dependency is missing, the model has another size,
+                or the backend refuses it.
+            SpecError: The file has no readable spec.
         """
         path = Path(path)
         name = name or self.name_for(path)
         factory, known = self._factory(name), self._known[name]
         device = known.device if device is None else parse_device(device)
         if known.any_size:
-            return factory(path, device=device, threads=threads, input_hw=input_hw)  # type: ignore[call-arg]
+            return factory(path, device=device, threads=threads, input_hw=input_hw)
         backend = factory(path, device=device, threads=threads)
         if input_hw and backend.spec.input_hw != input_hw:
             own = "x".join(map(str, backend.spec.input_hw))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 import re
 from collections.abc import Sequence
@@ -11,25 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from afformer.runtime.choices import Colours
 from afformer.runtime.drawing import oklab
 from afformer.runtime.drawing.oklab import Floats, Vision
 from afformer.spec import RGB
-
-
-class Colours(enum.Enum):
-    """A choice of colours for overlays and legends. Masks have the data set's palette in any case."""
-
-    AUTO = "auto"
-    """Distinct colours near the data set's palette."""
-    DATASET = "dataset"
-    """The data set's palette as it is."""
-    COLORBLIND = "colorblind"
-    """Colours that are distinct for people who cannot tell red from green, too."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> None:
-        raise ValueError(f"colours must be one of {', '.join(choice.value for choice in cls)}, but got {value!r}")
-
 
 _EXPECTED: dict[str, RGB] = {
     **dict.fromkeys(("sky",), (110, 185, 255)),

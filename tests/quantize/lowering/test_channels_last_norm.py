@@ -41,6 +41,6 @@ def test_moving_twice_changes_nothing_more() -> None:
     assert move_norms_to_channels_last(once) is once
 
 
-def test_a_norm_whose_tokens_somebody_else_reads_stays() -> None:
+def test_a_norm_whose_tokens_have_another_reader_stays() -> None:
     model = tokens_norm("again = Reshape (back, map_shape)\n y = Add (map, again)")
     assert move_norms_to_channels_last(model) is model

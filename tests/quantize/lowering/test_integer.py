@@ -8,9 +8,9 @@ import pytest
 
 from afformer.errors import QuantizeError
 from afformer.quantize.lowering.integer import lower_to_integers
-from afformer.quantize.lowering.report import Lowered
+from afformer.quantize.lowering.result import Lowered
 from afformer.quantize.placement import TABLE, Target
-from tests.builders.graphs import noise, observed, operators, parse, run
+from tests.builders.graphs import attention, bottleneck, noise, observed, operators, parse, run
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -19,72 +19,17 @@ def lowered(model: onnx.ModelProto, keep_float: frozenset[str] = NOTHING, target
     return lower_to_integers(model, observed(model), TABLE[target], keep_float, 8)
 
 
-def chain(activation: str = "HardSwish") -> onnx.ModelProto:
-    """What a stage's pixels go through: dense, activation, depthwise, activation, dense, residual add."""
-    return parse(
-        f"""
-        chain (float[1, 8, 9, 10] x) => (float[1, 4, 5, 5] y) {{
-            a = Conv <kernel_shape = [1, 1]> (x, w0, b0)
-            b = {activation} (a)
-            c = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 16> (b, w1)
-            d = {activation} (c)
-            e = Conv <kernel_shape = [1, 1]> (d, w2, b2)
-            f = Add (b, e)
-            y = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (f, w3)
-        }}""",
-        w0=(16, 8, 1, 1),
-        b0=(16,),
-        w1=(16, 1, 3, 3),
-        w2=(16, 16, 1, 1),
-        b2=(16,),
-        w3=(4, 16, 3, 3),
-    )
-
-
-def attention() -> onnx.ModelProto:
-    """A norm on tokens, a value read channels first and by a 7x7 filter, a float residual stream, a resize."""
-    return parse(
-        """
-        attention (float[1, 16, 6, 7] x) => (float[1, 16, 12, 14] y)
-        <int64[4] heads = {1, 4, 4, 42}, int64[4] map = {1, 16, 6, 7}, int64[4] size = {1, 16, 12, 14}> {
-            p = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1], group = 16> (x, position)
-            last = Transpose <perm = [0, 2, 3, 1]> (p)
-            normed = LayerNormalization <axis = -1> (last, g, b)
-            first = Transpose <perm = [0, 3, 1, 2]> (normed)
-            v = Conv <kernel_shape = [1, 1]> (first, value)
-            split = Reshape (v, heads)
-            softmax = Softmax <axis = -1> (split)
-            across = Transpose <perm = [0, 1, 3, 2]> (softmax)
-            similarity = MatMul (split, across)
-            queried = MatMul (similarity, split)
-            merged = Reshape (queried, map)
-            high = Conv <kernel_shape = [7, 7], pads = [3, 3, 3, 3], group = 16> (v, filter)
-            mixed = Add (merged, high)
-            out = Conv <kernel_shape = [1, 1]> (mixed, projection, bias)
-            stream = Add (p, out)
-            y = Resize <mode = "linear", coordinate_transformation_mode = "align_corners"> (stream, , , size)
-        }""",
-        position=(16, 1, 3, 3),
-        g=(16,),
-        b=(16,),
-        value=(16, 16, 1, 1),
-        filter=(16, 1, 7, 7),
-        projection=(16, 16, 1, 1),
-        bias=(16,),
-    )
-
-
 @pytest.mark.parametrize("target", [Target.X86, Target.ARM])
 @pytest.mark.parametrize("activation", ["HardSwish", "Gelu", "Relu"])
 def test_the_result_is_that_of_float_within_the_noise_of_eight_bits(target: Target, activation: str) -> None:
-    model = chain(activation)
+    model = bottleneck(activation)
     made = lowered(model, target=target).model
     onnx.shape_inference.infer_shapes(made, strict_mode=True)
     assert noise(made, model) < 0.03
 
 
 def test_between_the_first_and_the_last_convolution_nothing_is_converted() -> None:
-    made = lowered(chain()).model
+    made = lowered(bottleneck()).model
     assert operators(made)[:2] == ["QuantizeLinear", "Transpose"]
     assert operators(made)[-2:] == ["Transpose", "DequantizeLinear"]
     inner = collections.Counter(operators(made)[2:-2])
@@ -107,7 +52,7 @@ def test_attention_in_float_between_integer_convolutions_gives_the_same(target: 
 
 def test_the_norm_and_the_residual_stream_need_no_transpose() -> None:
     report = lowered(attention()).report
-    moved = {step.tensor for step in report.steps if step.op_type == "Transpose"}
+    moved = {step.tensor for step in report.conversions if step.op_type == "Transpose"}
     assert moved == {"x", "v", "mixed", "y"}
 
 
@@ -118,7 +63,7 @@ def test_every_conversion_left_in_the_graph_is_in_the_report_with_a_reason() -> 
     assert made.report.count("Transpose") == counted["Transpose"] - kept
     for op_type in ("QuantizeLinear", "DequantizeLinear"):
         assert made.report.count(op_type) == counted[op_type] > 0
-    assert all(step.reason for step in made.report.steps)
+    assert all(step.reason for step in made.report.conversions)
 
 
 def test_whatever_computes_is_integer_or_has_a_reason_to_be_float() -> None:
@@ -135,7 +80,7 @@ def test_whatever_computes_is_integer_or_has_a_reason_to_be_float() -> None:
 
 
 def test_what_is_kept_in_float_is_float_and_its_activation_with_it() -> None:
-    model = chain()
+    model = bottleneck()
     made = lowered(model, frozenset({"a/Conv"}))
     assert operators(made.model)[:2] == ["Conv", "HardSwish"]
     assert made.report.stayed_float["a/Conv"] == "kept in float on request"
@@ -144,14 +89,14 @@ def test_what_is_kept_in_float_is_float_and_its_activation_with_it() -> None:
 
 
 def test_with_everything_in_float_the_graph_computes_exactly_what_it_did() -> None:
-    for model in (chain(), attention()):
+    for model in (bottleneck(), attention()):
         made = lowered(model, frozenset(node.name for node in model.graph.node)).model
         assert not {"QuantizeLinear", "QLinearConv"} & set(operators(made))
         np.testing.assert_allclose(run(made), run(model), atol=1e-4)
 
 
 def test_a_tensor_without_a_range_is_named() -> None:
-    model = chain()
+    model = bottleneck()
     ranges = observed(model)
     del ranges["c"]
     with pytest.raises(QuantizeError, match="tensor 'c' has no range"):

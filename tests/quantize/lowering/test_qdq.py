@@ -9,10 +9,9 @@ import pytest
 from afformer.errors import QuantizeError
 from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.qdq import lower_to_qdq
-from afformer.quantize.lowering.report import Lowered
+from afformer.quantize.lowering.result import Lowered
 from afformer.quantize.placement import TABLE, Target
-from tests.builders.graphs import noise, observed, operators, parse, run
-from tests.quantize.lowering.test_integer import attention, chain
+from tests.builders.graphs import attention, bottleneck, noise, observed, operators, parse, run
 
 NOTHING: frozenset[str] = frozenset()
 TARGETS = [Target.GENERIC, Target.TENSORRT]
@@ -24,7 +23,7 @@ def lowered(model: onnx.ModelProto, target: Target, keep_float: frozenset[str] =
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_result_is_that_of_float_within_the_noise_of_eight_bits(target: Target) -> None:
-    for model in (chain(), attention()):
+    for model in (bottleneck(), attention()):
         made = lowered(model, target).model
         onnx.checker.check_model(made, full_check=True)
         assert noise(made, model) < 0.05
@@ -55,7 +54,7 @@ def test_softmax_and_its_product_are_left_alone() -> None:
 
 
 def test_tensorrt_gets_the_residual_operand_of_an_add_quantized_and_not_the_convolution_before_it() -> None:
-    graph = Graph(lowered(chain(), Target.TENSORRT).model)
+    graph = Graph(lowered(bottleneck(), Target.TENSORRT).model)
     residual, fused = graph.producer["f"].input
     assert graph.maker(residual, "DequantizeLinear")
     assert fused == "e"
@@ -92,7 +91,7 @@ def test_every_pair_is_in_the_report_with_a_reason(target: Target) -> None:
     convolutions = counted["Conv"]
     assert made.report.count("QuantizeLinear") == counted["QuantizeLinear"]
     assert made.report.count("DequantizeLinear") == counted["DequantizeLinear"] - convolutions
-    assert all(step.reason for step in made.report.steps)
+    assert all(step.reason for step in made.report.conversions)
     assert all(made.report.stayed_float.values())
 
 
@@ -117,7 +116,7 @@ def test_a_shared_weight_is_dequantized_once() -> None:
 
 
 def test_a_tensor_without_a_range_is_named() -> None:
-    model = chain()
+    model = bottleneck()
     ranges = observed(model)
     del ranges["b"]
     with pytest.raises(QuantizeError, match="tensor 'b' has no range"):

@@ -12,7 +12,7 @@ from tests.builders.tiny_onnx import SPEC, variants
 
 
 class _Counting(Backend):
-    """Counts how often the engine is freed."""
+    """Counts how often the model is freed."""
 
     def __init__(self) -> None:
         self.spec, self.description, self.freed = SPEC, "counting", 0
@@ -24,7 +24,7 @@ class _Counting(Backend):
         self.freed += 1
 
 
-def test_an_engine_is_freed_once_however_often_it_is_closed() -> None:
+def test_a_model_is_freed_once_however_often_it_is_closed() -> None:
     with _Counting() as backend:
         backend.close()
     assert isinstance(backend, _Counting)

@@ -10,7 +10,7 @@ import pytest
 
 from afformer import assets
 from afformer.errors import BackendError, SpecError
-from afformer.measure.evaluation import compare
+from afformer.measure.comparison import compare_segmenters
 from afformer.runtime.backends.base import Device
 from afformer.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from afformer.runtime.backends.providers import cache_folder
@@ -231,7 +231,7 @@ def test_on_a_gpu_the_class_map_is_that_of_the_cpu(tmp_path: Path, monkeypatch: 
     require_driver()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with open_backend(assets.MODEL) as ours, open_backend(assets.MODEL, name, device="cuda") as theirs:
-        result = compare(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
+        result = compare_segmenters(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
     assert result.pixel_agreement >= 0.995
 
 
@@ -248,7 +248,7 @@ def test_a_truncated_model_is_refused_and_nothing_is_printed(tmp_path: Path, cap
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
     folder = tmp_path / "folder.onnx"
     folder.mkdir()
     with pytest.raises(BackendError, match=r"folder\.onnx: no such model file"):

@@ -58,7 +58,7 @@ def test_a_negative_number_of_threads_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no model at all" * 50], ids=["missing", "empty", "garbage"])
-def test_a_file_that_is_no_model_is_refused_in_one_line_and_nothing_is_printed(
+def test_a_file_that_is_not_a_model_is_refused_in_one_line_and_nothing_is_printed(
     tmp_path: Path, content: bytes | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "broken.onnx"

@@ -10,8 +10,9 @@ import pytest
 
 from afformer import datasets
 from afformer.datasets import Dataset
+from afformer.runtime.choices import Colours
 from afformer.runtime.drawing import oklab
-from afformer.runtime.drawing.colours import Colours, least_difference, overlay_colours
+from afformer.runtime.drawing.colours import least_difference, overlay_colours
 from afformer.runtime.drawing.oklab import Vision
 
 ALL = list(datasets.DATASETS.values())

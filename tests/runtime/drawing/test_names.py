@@ -29,7 +29,7 @@ def blobs(seed: int, size_hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
     random = np.random.default_rng(seed)
     coarse = random.random((4, 6, 8), np.float32)
     smooth = [cv2.resize(plane, size_hw[::-1], interpolation=cv2.INTER_CUBIC) for plane in coarse]
-    return np.argmax(smooth, axis=0).astype(np.uint8)
+    return np.asarray(np.argmax(smooth, axis=0), np.uint8)
 
 
 @pytest.mark.parametrize("size_hw", [(90, 160), (361, 487), (720, 1280)])

@@ -12,7 +12,7 @@ from afformer.runtime.drawing.oklab import Vision
 def test_reference_colours_have_their_published_values() -> None:
     # CSS Color 4 gives red as oklab(0.628 0.225 0.126) and lime as oklab(0.866 -0.234 0.180)
     lab = oklab.from_rgb([[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0]])
-    expected = [[1, 0, 0], [0, 0, 0], [0.628, 0.225, 0.126], [0.866, -0.234, 0.180]]
+    expected = [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.628, 0.225, 0.126], [0.866, -0.234, 0.180]]
     np.testing.assert_allclose(lab, expected, atol=1e-3)
 
 

@@ -1,0 +1,68 @@
+"""`afformer-cli benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from afformer.commands.options import (
+    FilePath,
+    dataset_option,
+    device_option,
+    json_option,
+    size_option,
+    thread_counts,
+)
+from afformer.commands.report import print_json, progress_bar
+from afformer.runtime.choices import Device
+from afformer.runtime.opening import OpenOptions
+
+
+@click.command()
+@click.argument("models", type=FilePath, nargs=-1, required=True, metavar="MODEL...")
+@click.option("--backend", multiple=True, help="Backend to run on; may be repeated. Default: by the file's suffix.")
+@device_option
+@click.option("--threads", type=thread_counts, default="0", help="CPU threads, such as 1,2; 0: the backend chooses.")
+@size_option
+@click.option("--image", "picture", type=FilePath, help="Picture to segment. Default: a bundled one of 1280x720.")
+@click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="Calls of each that count.")
+@click.option("--profile", is_flag=True, help="Show the ten slowest operators.")
+@click.option("--images", type=FilePath, help="Folder of pictures for an mIoU column; needs --labels.")
+@click.option("--labels", type=FilePath, help="Folder of their label files.")
+@dataset_option
+@json_option
+def benchmark(
+    *,
+    models: tuple[Path, ...],
+    backend: tuple[str, ...],
+    device: Device | None,
+    threads: tuple[int, ...],
+    input_hw: tuple[int, int] | None,
+    picture: Path | None,
+    calls: int,
+    profile: bool,
+    images: Path | None,
+    labels: Path | None,
+    dataset: str | None,
+    as_json: bool,
+) -> None:
+    """Measure MODELs against the first: latency and its parts, throughput, memory, size, accuracy.
+
+    Each model, backend and thread count runs in its own process; they take turns.
+    """
+    from afformer.measure.benchmark import Labelled, benchmark_models, cases_of
+
+    if (images is None) != (labels is None):
+        raise click.UsageError("--images and --labels go together: the mIoU column needs both")
+    open_options = OpenOptions(device=device, input_hw=input_hw)
+    with progress_bar() as progress:
+        report = benchmark_models(
+            cases_of(models, backends=backend, threads=threads, open_options=open_options),
+            picture,
+            calls=calls,
+            profile=profile,
+            labelled=Labelled(images, labels, dataset) if images and labels else None,
+            progress=progress,
+        )
+    print_json(report.to_json()) if as_json else click.echo(report.to_table())

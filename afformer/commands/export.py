@@ -1,0 +1,61 @@
+"""`afformer-cli export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from afformer.commands.options import FilePath, enum_option, hxw, json_option
+from afformer.commands.report import print_json
+from afformer.datasets import DATASETS
+from afformer.spec import InputKind, OutputKind, Precision
+
+
+@click.command()
+@click.argument("checkpoint", type=FilePath)
+@click.option("-o", "--out", type=FilePath, required=True, help="The .onnx file to write.")
+@click.option("--size", "input_hw", type=hxw, required=True, help="Input size, from 64x64 up.")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures a call.")
+@enum_option(
+    "--input",
+    of=InputKind,
+    default=InputKind.FLOAT32,
+    help="Normalised RGB, NCHW; or RGB bytes, NHWC, with the normalisation in the graph.",
+)
+@enum_option(
+    "--output",
+    of=OutputKind,
+    default=OutputKind.LOGITS,
+    help="Logits at stride 8; or class ids at the input size, exact only for pictures of that size.",
+)
+@enum_option("--precision", of=(Precision.FP32, Precision.FP16), default=Precision.FP32)
+@click.option(
+    "--dataset", type=click.Choice(list(DATASETS)), help="Class names and colours. Default: what the file says."
+)
+@click.option("--verify-images", type=FilePath, help="Folder of pictures to verify on. Default: the bundled ones.")
+@json_option
+def export(
+    *,
+    checkpoint: Path,
+    out: Path,
+    input_hw: tuple[int, int],
+    batch: int,
+    input: InputKind,
+    output: OutputKind,
+    precision: Precision,
+    dataset: str | None,
+    verify_images: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
+    from afformer.export.exporter import ExportOptions, export_checkpoint
+
+    options = ExportOptions(input_hw, batch, input, output, precision, dataset)
+    report = export_checkpoint(checkpoint, out, options, verify_images)
+    if as_json:
+        print_json(report.to_json())
+        return
+    click.echo(f"verified against PyTorch: {report.verification.summary()}")
+    click.echo(f"wrote {out}: {report.bytes / 1e6:.1f} MB, {report.nodes} nodes, in {report.seconds:.1f} s")
+    click.echo(f"next: afformer-cli infer {out} PICTURE -o DIR")

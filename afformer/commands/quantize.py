@@ -1,0 +1,90 @@
+"""`afformer-cli quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from afformer.commands.options import (
+    FilePath,
+    backend_option,
+    dataset_option,
+    enum_option,
+    json_option,
+    open_model_options,
+)
+from afformer.commands.report import print_text, progress_bar
+from afformer.quantize.choices import Method, Target
+from afformer.runtime.opening import OpenOptions
+
+
+@click.command()
+@click.argument("model", type=FilePath)
+@click.option("--calibration", type=FilePath, required=True, help="Folder of pictures like those the model will see.")
+@click.option("-o", "--out", type=FilePath, help="The INT8 file to write. Default: MODEL with .int8 in its name.")
+@enum_option("--target", of=Target, default=Target.X86, help="What the INT8 model is made for.")
+@enum_option("--method", of=Method, default=Method.AVERAGE, help="How ranges are chosen.")
+@click.option("--max-drop", type=click.FloatRange(0), help="Points of mIoU (without labels: of pixels) it may lose.")
+@click.option("--val-images", type=FilePath, help="Folder of pictures to measure on. Default: those of --calibration.")
+@click.option("--val-labels", type=FilePath, help="Folder of their labels. Default: the float model is the truth.")
+@dataset_option
+@click.option("--pictures", type=click.IntRange(1), default=64, show_default=True, help="Calibration pictures to use.")
+@click.option(
+    "--weight-bits",
+    type=click.Choice(["7", "8"]),
+    help="Default: 7 for x86, so that processors without VNNI give the same answer; 8 for the others.",
+)
+@click.option("--budget", type=click.IntRange(1), help="Candidates that the search may score.")
+@click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
+@click.option("--allow-slower", is_flag=True, help="Accept a model that is not faster than float on this machine.")
+@backend_option
+@open_model_options
+@json_option
+def quantize(
+    *,
+    model: Path,
+    calibration: Path,
+    out: Path | None,
+    target: Target,
+    method: Method,
+    max_drop: float | None,
+    val_images: Path | None,
+    val_labels: Path | None,
+    dataset: str | None,
+    pictures: int,
+    weight_bits: str | None,
+    budget: int | None,
+    allow_drop: bool,
+    allow_slower: bool,
+    open_options: OpenOptions,
+    as_json: bool,
+) -> None:
+    """Quantize MODEL to INT8, and measure what that costs in accuracy and gains in speed over float."""
+    from afformer.quantize.options import QuantizeOptions
+    from afformer.quantize.quantize_model import quantize_model
+    from afformer.quantize.search import BUDGET
+
+    options = QuantizeOptions(
+        target=target,
+        method=method,
+        max_drop=max_drop,
+        allow_drop=allow_drop,
+        allow_slower=allow_slower,
+        budget=budget or BUDGET,
+        weight_bits=int(weight_bits) if weight_bits else None,
+        pictures=pictures,
+    )
+    with progress_bar() as progress:
+        report = quantize_model(
+            model,
+            out or model.with_name(f"{model.stem}.int8.onnx"),
+            calibration,
+            options=options,
+            val_images=val_images,
+            val_labels=val_labels,
+            dataset=dataset,
+            open_options=open_options,
+            progress=progress,
+        )
+    click.echo(report.to_json()) if as_json else print_text(report.summary())

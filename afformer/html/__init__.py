@@ -1,0 +1,8 @@
+"""HTML reports: one look, one page without anything to load, readable on a phone, in light and in dark.
+
+page              renders a template of this package
+pictures          pictures as data URIs, and where two class maps differ
+base.html.jinja   the page; a report extends it and fills the blocks `title`, `heading`, `subheading` and `body`
+parts.html.jinja  macros: section, table, tile, bar, names, difference
+style.css         how all of it looks
+"""

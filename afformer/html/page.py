@@ -1,0 +1,47 @@
+"""Renders the Jinja2 templates of this package."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import jinja2
+from markupsafe import Markup, escape
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def percent(share: float, decimals: int = 2) -> str:
+    """A share, 0..1, in percent without the sign; `-` for nan."""
+    return "-" if math.isnan(share) else f"{100 * share:.{decimals}f}"
+
+
+def decibels(value: float) -> str:
+    """A signal-to-noise ratio; `none` if there is no noise."""
+    return f"{value:.1f}\N{NO-BREAK SPACE}dB" if math.isfinite(value) else "none"
+
+
+def code_spans(sentence: str) -> Markup:
+    """A sentence in which words between backticks are code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(sentence))))
+
+
+def render(template: str, **values: object) -> str:
+    """A page as text.
+
+    Args:
+        template: Path inside this package, such as `quantize/report/page.html.jinja`.
+        values: What the template shows. Everything but `Markup` is escaped.
+    """
+    return _ENVIRONMENT.get_template(template).render(values)
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("afformer", "."),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters |= {"percent": percent, "decibels": decibels, "code_spans": code_spans}

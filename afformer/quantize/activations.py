@@ -1,0 +1,70 @@
+"""Runs a model in memory on ONNX Runtime and returns any of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+
+from afformer.errors import BackendError
+
+Array = npt.NDArray[np.generic]
+
+_FATAL_ONLY = 4
+
+
+class ActivationsRunner:
+    """Computes tensors of a model that need not be a file.
+
+    Args:
+        model: A model with one input.
+        tensors: Names of the tensors to compute, any in the graph; None computes the model's outputs.
+        arena: Whether to keep memory between calls. That is faster by half; without it, several runners with big
+            tensors share the memory that one of them needs.
+
+    Raises:
+        BackendError: ONNX Runtime cannot load the model.
+        ValueError: There is no such tensor.
+    """
+
+    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] | None = None, *, arena: bool = True) -> None:
+        self._input = model.graph.input[0].name
+        self._tensors = list(tensors) if tensors is not None else [output.name for output in model.graph.output]
+        self._computed = [name for name in dict.fromkeys(self._tensors) if name != self._input]
+        options = ort.SessionOptions()
+        options.log_severity_level = _FATAL_ONLY
+        options.enable_cpu_mem_arena = arena
+        content = _with_outputs(model, self._computed).SerializeToString()
+        try:
+            self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            raise BackendError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
+
+    def run(self, feed: Array) -> list[Array]:
+        """The tensors, in the order asked for, for one input."""
+        found = {self._input: feed}
+        if self._computed:
+            found |= zip(self._computed, self._session.run(self._computed, {self._input: feed}), strict=True)
+        return [np.asarray(found[name]) for name in self._tensors]
+
+
+def tensor_names(graph: onnx.GraphProto) -> set[str]:
+    """The model's inputs and everything its nodes compute."""
+    return {value.name for value in graph.input} | {name for node in graph.node for name in node.output if name}
+
+
+def _with_outputs(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """A copy of the model with exactly these outputs, or with its own if there are none."""
+    unknown = sorted(set(tensors) - tensor_names(model.graph))
+    if unknown:
+        raise ValueError(f"the model has no tensor {', '.join(unknown[:3])}")
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    if tensors:
+        typed = {value.name: value for value in [*model.graph.output, *model.graph.value_info]}
+        del changed.graph.output[:]
+        changed.graph.output.extend(typed.get(name, onnx.ValueInfoProto(name=name)) for name in tensors)
+    return changed

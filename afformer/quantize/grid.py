@@ -1,0 +1,138 @@
+"""8-bit grids: a real number r is stored as the integer q, with r = scale * (q - zero_point).
+
+Pure numpy. Every grid contains zero exactly, because convolutions pad with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+"""A tensor that is zero everywhere still needs a scale that float32 can divide by."""
+INT32_MAX = 2**31 - 1
+
+
+class Kind(enum.Enum):
+    """The 8-bit integer type that holds a tensor."""
+
+    U8 = "uint8"
+    S8 = "int8"
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The numpy type."""
+        return np.dtype(self.value)
+
+    @property
+    def lowest(self) -> int:
+        """Smallest integer of the type."""
+        return 0 if self is Kind.U8 else -128
+
+    @property
+    def highest(self) -> int:
+        """Largest integer of the type."""
+        return 255 if self is Kind.U8 else 127
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Scale and zero point of one tensor, and the integer type that holds it."""
+
+    scale: float
+    zero_point: int
+    kind: Kind = Kind.U8
+
+    @classmethod
+    def over(cls, low: float, high: float, kind: Kind = Kind.U8, symmetric: bool = False) -> Grid:
+        """The grid that covers [low, high], widened to contain zero.
+
+        Worked example: [-1, 4] as U8 has scale 5/255 and zero point 51; symmetric S8 has scale 4/127 and zero point 0.
+
+        Args:
+            low: Lower end of the range.
+            high: Upper end of the range; not below `low`.
+            kind: The integer type.
+            symmetric: Put the zero point at the type's middle (0 for S8, 128 for U8). The scale then does not use the
+                lowest integer.
+
+        Raises:
+            ValueError: The ends are not finite, or in the wrong order.
+        """
+        if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+            raise ValueError(f"a range must be finite with low <= high, but got [{low}, {high}]")
+        low, high = min(low, 0.0), max(high, 0.0)
+        if symmetric:
+            return cls(_float32(max(-low, high) / 127), kind.lowest + 128, kind)
+        scale = _float32((high - low) / 255)
+        return cls(scale, int(np.clip(np.rint(kind.lowest - low / scale), kind.lowest, kind.highest)), kind)
+
+    def rounded(self, values: npt.ArrayLike) -> Doubles:
+        """The point of the grid nearest to each value (ties to even); values outside become the nearest end."""
+        steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
+        return np.asarray((np.clip(steps, self.kind.lowest, self.kind.highest) - self.zero_point) * self.scale)
+
+    @property
+    def low(self) -> float:
+        """Smallest point."""
+        return (self.kind.lowest - self.zero_point) * self.scale
+
+    @property
+    def high(self) -> float:
+        """Largest point."""
+        return (self.kind.highest - self.zero_point) * self.scale
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizedWeight:
+    """A weight as symmetric int8, one scale for each output channel.
+
+    Attributes:
+        integers: Int8, in the weight's shape.
+        scales: `(O,)` float32.
+        axis: Axis of the output channels.
+    """
+
+    integers: npt.NDArray[np.int8]
+    scales: Floats
+    axis: int = 0
+
+    def dequantize(self) -> Floats:
+        """The weight that the integers stand for, float32."""
+        shape = [1] * self.integers.ndim
+        shape[self.axis] = -1
+        return (self.integers * self.scales.astype(np.float64).reshape(shape)).astype(np.float32)
+
+
+def quantize_weight(weight: Floats, axis: int = 0, bits: int = 8) -> QuantizedWeight:
+    """Rounds a weight to symmetric int8 with one scale for each output channel.
+
+    Args:
+        weight: Any shape.
+        axis: Axis of the output channels.
+        bits: 8 uses -127..127. 7 uses -63..63, so that the sum of two products of u8 and s8 fits 16 bits
+            (2 * 255 * 63 < 2^15); x86 without VNNI saturates at that.
+    """
+    limit = 2 ** (bits - 1) - 1
+    others = tuple(a for a in range(weight.ndim) if a != axis % weight.ndim)
+    peaks = np.abs(weight.astype(np.float64)).max(axis=others, keepdims=True)
+    scales = np.maximum(peaks / limit, SMALLEST_SCALE).astype(np.float32)
+    integers = np.clip(np.rint(weight / scales.astype(np.float64)), -limit, limit).astype(np.int8)
+    return QuantizedWeight(integers, scales.reshape(-1), axis % weight.ndim)
+
+
+def quantize_bias(bias: npt.ArrayLike, input_scale: float, weight_scales: Floats) -> npt.NDArray[np.int32]:
+    """Bias as int32 in steps of `input_scale * weight_scales`, the unit that an integer convolution accumulates in."""
+    steps = np.rint(np.asarray(bias, np.float64) / (np.float64(input_scale) * weight_scales.astype(np.float64)))
+    return np.clip(steps, -INT32_MAX, INT32_MAX).astype(np.int32)
+
+
+def _float32(scale: float) -> float:
+    """Rounded to float32, so that our arithmetic and an engine's use the same number."""
+    return float(np.float32(max(scale, SMALLEST_SCALE)))

@@ -1,0 +1,38 @@
+"""What a caller chooses when a model is opened or its results drawn; light, so that the commands can offer it."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Device(enum.Enum):
+    """Where a model runs. What was asked for and is not there is an error, never a silent CPU."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Fit(enum.Enum):
+    """How a picture is brought to the model's input size."""
+
+    STRETCH = "stretch"
+    """Resized to the input size, whatever its aspect ratio."""
+    PAD = "pad"
+    """Resized inside the input size with its aspect ratio kept, then padded at the right or bottom with the mean."""
+    SLIDE = "slide"
+    """Left at its size and covered by overlapping tiles, whose logits are averaged; padded if smaller than a tile."""
+
+
+class Colours(enum.Enum):
+    """A choice of colours for overlays and legends. Masks have the data set's palette in any case."""
+
+    AUTO = "auto"
+    """Distinct colours near the data set's palette."""
+    DATASET = "dataset"
+    """The data set's palette as it is."""
+    COLORBLIND = "colorblind"
+    """Colours that are distinct for people who cannot tell red from green, too."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"colours must be one of {', '.join(choice.value for choice in cls)}, but got {value!r}")

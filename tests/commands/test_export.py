@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from afformer import assets
+from tests.builders.cli import STREET, error_of, run, run_without
+
+
+def test_export_then_inspect_and_infer(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    result = run(
+        "export", assets.CHECKPOINT, "-o", model, "--size", "96x128", "--input", "uint8", "--output", "classmap"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.output.splitlines()[-1] == f"next: afformer-cli infer {model} PICTURE -o DIR"
+    facts = json.loads(run("inspect", model, "--json").stdout)
+    assert facts["tensors"]["input"] == {"name": "image", "dtype": "uint8", "shape": [1, 96, 128, 3]}
+    assert facts["tensors"]["output"] == {"name": "classmap", "dtype": "uint8", "shape": [1, 96, 128]}
+    assert "Pedestrian" in run("inspect", model).output
+    assert run("infer", model, STREET, "-o", tmp_path / "out").exit_code == 0
+    small = cv2.resize(cv2.imread(str(STREET)), (128, 96))
+    cv2.imwrite(str(tmp_path / "small.png"), small)
+    agreement = run("compare", assets.CHECKPOINT, model, "--images", tmp_path / "small.png", "--json")
+    assert json.loads(agreement.stdout)["pixel_agreement"] > 0.9995  # the checkpoint is run at 96x128, too
+    assert "is a model for 96x128 only" in error_of(run("infer", model, STREET, "-o", tmp_path, "--size", "64x64"))
+    assert "--output logits" in error_of(run("infer", model, STREET, "-o", tmp_path, "--fit", "slide"))
+
+
+def test_export_without_torch_names_the_extra_to_install(tmp_path: Path) -> None:
+    done = run_without(("torch",), "export", assets.CHECKPOINT, "-o", tmp_path / "m.onnx", "--size", "64x64")
+    assert done.returncode == 1
+    assert 'pip install "afformer[export]"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_exported_is_one_clear_line(tmp_path: Path) -> None:
+    def refused(checkpoint: Path, name: str, size: str = "64x64") -> str:
+        return error_of(run("export", checkpoint, "-o", tmp_path / name, "--size", size))
+
+    assert "name the file .onnx" in refused(assets.CHECKPOINT, "m.bin")
+    assert "must be at least 64" in refused(assets.CHECKPOINT, "m.onnx", "32x64")
+    assert "no such checkpoint" in refused(tmp_path / "no.pth", "m.onnx")
+    assert "cannot be written" in refused(assets.CHECKPOINT, "no/m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", ["12", "axb", "64x", "-64x64", "64 x 64"])
+def test_what_is_not_a_size_is_a_usage_error(size: str) -> None:
+    result = run("export", "a.pth", "-o", "b.onnx", "--size", size)
+    assert result.exit_code == 2
+    assert "360x480" in result.stderr

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afformer.quantize.grid import INT32_MAX, Grid, Kind, quantize_bias, quantize_weight
+
+ENDS = st.tuples(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32)).map(sorted)
+KINDS = st.sampled_from(Kind)
+
+
+@given(ENDS, KINDS, st.booleans(), st.integers(0, 2**32 - 1))
+def test_inside_the_range_nothing_moves_by_more_than_half_a_step(
+    ends: list[float], kind: Kind, symmetric: bool, seed: int
+) -> None:
+    grid = Grid.over(*ends, kind, symmetric)
+    values = ends[0] + np.random.default_rng(seed).random(64) * (ends[1] - ends[0])
+    # the zero point is rounded, so the ends of the range may lie half a step outside the grid
+    inside = values[(values >= grid.low) & (values <= grid.high)]
+    moved = np.abs(grid.rounded(inside) - inside)
+    assert (moved <= grid.scale * 0.5 + 1e-6 * np.abs(inside).max(initial=0)).all()
+
+
+@given(ENDS, KINDS, st.booleans())
+def test_the_grid_covers_the_range_to_half_a_step(ends: list[float], kind: Kind, symmetric: bool) -> None:
+    grid = Grid.over(*ends, kind, symmetric)
+    slack = grid.scale * 0.5001
+    assert grid.low <= min(ends[0], 0) + slack
+    assert grid.high >= max(ends[1], 0) - slack
+
+
+@given(ENDS, KINDS, st.booleans())
+def test_zero_stays_zero_because_convolutions_pad_with_it(ends: list[float], kind: Kind, symmetric: bool) -> None:
+    grid = Grid.over(*ends, kind, symmetric)
+    assert grid.rounded(0.0) == 0
+    assert kind.lowest <= grid.zero_point <= kind.highest
+
+
+@given(ENDS)
+def test_a_symmetric_signed_grid_has_zero_point_zero(ends: list[float]) -> None:
+    assert Grid.over(*ends, Kind.S8, symmetric=True).zero_point == 0
+
+
+def test_worked_examples() -> None:
+    assert Grid.over(-1, 4, Kind.U8) == Grid(float(np.float32(5 / 255)), 51, Kind.U8)
+    assert Grid.over(-1, 4, Kind.S8, symmetric=True) == Grid(float(np.float32(4 / 127)), 0, Kind.S8)
+    assert Grid.over(2, 4, Kind.U8).zero_point == 0
+
+
+def test_values_outside_the_range_become_its_ends_and_do_not_wrap() -> None:
+    grid = Grid.over(0, 6)
+    np.testing.assert_array_equal(grid.rounded([-100.0, 100.0]), [grid.low, grid.high])
+    assert grid.rounded([7.0]) == pytest.approx(6)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_tensor_of_zeros_survives(kind: Kind) -> None:
+    grid = Grid.over(0, 0, kind)
+    assert grid.rounded(np.zeros(3)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("ends", [(1.0, 0.0), (float("nan"), 1.0), (0.0, float("inf"))])
+def test_ends_that_are_not_a_range_are_refused(ends: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="a range must be finite with low <= high"):
+        Grid.over(*ends)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([7, 8]), st.sampled_from([0, 1, -1]))
+def test_each_output_channel_of_a_weight_has_the_accuracy_of_its_own_largest_value(
+    seed: int, bits: int, axis: int
+) -> None:
+    random = np.random.default_rng(seed)
+    weight = (random.normal(size=(6, 6)) * 10.0 ** random.integers(-6, 6, (6, 1))).astype(np.float32)
+    quantized = quantize_weight(np.moveaxis(weight, 0, axis), axis, bits)
+    error = np.abs(np.moveaxis(quantized.dequantize(), axis, 0) - weight)
+    limit = 2 ** (bits - 1) - 1
+    assert np.abs(quantized.integers.astype(int)).max() <= limit
+    assert (error <= np.abs(weight).max(axis=1, keepdims=True) / limit * 0.5001).all()
+
+
+def test_two_products_of_seven_bit_weights_fit_sixteen_bits() -> None:
+    weight = quantize_weight(np.array([[1.0, -1.0]], np.float32), bits=7)
+    assert 2 * 255 * np.abs(weight.integers.astype(int)).max() < 2**15
+
+
+def test_a_channel_of_zeros_stays_zero_as_padded_channels_must() -> None:
+    weight = quantize_weight(np.array([[0.0, 0.0], [1.0, 2.0]], np.float32))
+    np.testing.assert_array_equal(weight.dequantize()[0], [0, 0])
+
+
+def test_a_bias_is_counted_in_steps_of_the_accumulator() -> None:
+    steps = quantize_bias([0.5, -0.5, 1e30], 0.1, np.array([0.1, 0.5, 0.1], np.float32))
+    np.testing.assert_array_equal(steps, np.array([50, -10, INT32_MAX], np.int32))

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from afformer import quantize_model
+from afformer.errors import AfformerError, BackendError, ImageError, OutputError, QuantizeError, SpecError
+from afformer.measure.timing import Case, Timing
+from afformer.progress import Progress
+from afformer.quantize import steps
+from afformer.quantize.observers import Method
+from afformer.quantize.options import QuantizeOptions
+from afformer.quantize.placement import Target
+from afformer.quantize.report.data import QuantizeReport
+from afformer.runtime.opening import OpenOptions
+from afformer.runtime.preprocess import Fit
+from afformer.runtime.segmenter import Segmenter
+from afformer.spec import METADATA_KEY, ModelSpec, Precision
+from tests.builders.small_onnx import write_pictures
+from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
+
+
+def timings(*ratios: float) -> list[Timing]:
+    """What models take of the 20 ms that the first one takes."""
+    return [Timing(0.02 * each, each, each, each, "a stopwatch for tests") for each in ratios]
+
+
+@dataclasses.dataclass
+class Bench:
+    """A model and pictures, and how fast the INT8 model of it seems to be."""
+
+    folder: Path
+    model: Path
+    ratio: float = 0.5
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "model.int8.onnx"
+
+    def time_models(self, cases: Sequence[Case], progress: Progress) -> list[Timing]:
+        progress("rounds", 1, 1)
+        return timings(1, *[self.ratio] * (len(cases) - 1))
+
+    def quantize(self, *, open_options: OpenOptions | None = None, **choices: Any) -> QuantizeReport:
+        named = {name: choices.pop(name) for name in ("val_images", "val_labels", "progress") if name in choices}
+        usual = {"target": Target.GENERIC, "time_blocks": False, "correct_biases": False}
+        return quantize_model(
+            self.model,
+            self.output,
+            self.folder / "pictures",
+            options=QuantizeOptions(**{**usual, **choices}),
+            open_options=open_options or OpenOptions(threads=1),
+            **named,
+        )
+
+    def edit_ranges(self, **ranges: tuple[float, float]) -> None:
+        path = self.output.with_suffix(".ranges.json")
+        fields = json.loads(path.read_text())
+        fields["ranges"].update(ranges)
+        path.write_text(json.dumps(fields))
+
+    def spoil(self) -> None:
+        """Makes ranges of which nearly everything is clipped."""
+        self.quantize()
+        self.output.unlink()
+        self.edit_ranges(pooled=(-0.1, 0.1))
+
+    def report(self) -> Any:
+        return json.loads(self.output.with_suffix(".report.json").read_text())
+
+    def written(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()} - {"pictures", "model.onnx"}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    write_pictures(tmp_path / "pictures", 4)
+    made = Bench(tmp_path, write_tiny_onnx(tmp_path / "model.onnx"))
+    monkeypatch.setattr(steps, "time_models", made.time_models)
+    return made
+
+
+def test_a_good_model_is_written_with_its_ranges_and_reports(bench: Bench) -> None:
+    report = bench.quantize()
+    assert report.written
+    assert report.verdict.agreement > 0.97
+    assert bench.written() == {
+        "model.int8.onnx",
+        "model.int8.ranges.json",
+        "model.int8.report.json",
+        "model.int8.report.html",
+    }
+
+
+def test_the_model_is_one_file_that_knows_its_spec_and_runs_like_any_other(bench: Bench) -> None:
+    bench.quantize()
+    with Segmenter(bench.output) as segmenter:
+        assert segmenter.spec.precision is Precision.INT8
+        assert segmenter.spec.classes == SPEC.classes
+        assert segmenter(bench.folder / "pictures" / "000.png").shape == (64, 96)
+
+
+def test_a_model_that_is_not_faster_is_not_written_but_its_report_is(bench: Bench) -> None:
+    bench.ratio = 1.2
+    with pytest.raises(
+        QuantizeError, match=r"^Not faster than float: 1.20 of its latency.*model.int8.onnx was not written"
+    ):
+        bench.quantize()
+    assert not bench.output.exists()
+    assert bench.report()["verdict"]["faster"] is False
+    assert "Not worth it" in bench.output.with_suffix(".report.html").read_text()
+
+
+def test_a_model_that_loses_too_much_is_not_written(bench: Bench) -> None:
+    bench.spoil()
+    with pytest.raises(QuantizeError, match=r"^Too inaccurate: loses .* more than the limit of 0.01.*raise `budget`"):
+        bench.quantize(max_drop=0.01, budget=1)
+    assert not bench.output.exists()
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.2])
+def test_what_fails_is_written_if_it_is_allowed(bench: Bench, ratio: float) -> None:
+    bench.spoil()
+    bench.ratio = ratio
+    report = bench.quantize(allow_slower=True, allow_drop=True, max_drop=0.0, budget=1)
+    assert not report.verdict.success
+    assert report.written
+    assert bench.output.exists()
+
+
+def test_the_search_leaves_in_float_what_hurts(bench: Bench) -> None:
+    bench.spoil()
+    report = bench.quantize(max_drop=0.0)
+    assert [(unit.name, unit.in_float) for unit in report.units] == [("cells", "reverted by the search for accuracy")]
+    assert report.verdict.drop == 0
+    assert report.search.evaluations == 2
+    assert [(group.reason, group.nodes) for group in report.float_nodes] == [("kept in float on request", ("cells",))]
+
+
+def test_the_report_says_what_lowering_left(bench: Bench) -> None:
+    report = bench.quantize()
+    assert {(group.op_type, group.reason) for group in report.conversions} >= {
+        ("QuantizeLinear", "input of cells"),
+        ("DequantizeLinear", "input of cells"),
+    }
+    assert report.units[0].sqnr_db > 20
+    assert "pooled" in [tensor.name for tensor in report.tensors]
+
+
+def test_biases_are_corrected_if_that_is_asked_for(bench: Bench) -> None:
+    def constants() -> set[str]:
+        return {constant.name for constant in onnx.load(bench.output).graph.initializer}
+
+    bench.quantize(correct_biases=True)
+    corrected = constants()
+    bench.quantize(correct_biases=False)
+    assert corrected - constants() == {"cells.corrected"}
+
+
+def test_a_second_run_reuses_the_ranges_and_says_so(bench: Bench) -> None:
+    first = bench.quantize()
+    assert first.calibration.origin == "calibrated (there is no ranges file yet)"
+    second = bench.quantize()
+    assert second.calibration.origin == "read from the ranges file (same model, pictures and method)"
+    assert second.tensors == first.tensors
+
+
+def test_other_pictures_make_new_ranges(bench: Bench) -> None:
+    bench.quantize()
+    write_pictures(bench.folder / "pictures", 1, first=50)
+    assert "the pictures have changed (4 then, 5 now)" in bench.quantize().calibration.origin
+
+
+def test_a_range_edited_by_hand_is_used(bench: Bench) -> None:
+    bench.quantize()
+    bench.edit_ranges(pooled=(-1.25, 1.5))
+    (tensor,) = (tensor for tensor in bench.quantize().tensors if tensor.name == "pooled")
+    assert (tensor.low, tensor.high) == (-1.25, 1.5)
+    assert tensor.clipped > 0.05
+
+
+def test_units_that_are_slower_as_integers_go_back_to_float(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_models(cases: Sequence[Case], progress: Progress) -> list[Timing]:
+        graphs = [onnx.load(case.path).graph for case in cases]
+        slow = [2.0 if "QuantizeLinear" in {node.op_type for node in graph.node} else 1.0 for graph in graphs]
+        return timings(*[each / slow[0] for each in slow])
+
+    monkeypatch.setattr(steps, "time_models", time_models)
+    report = bench.quantize(allow_slower=True, time_blocks=True)
+    assert [unit.in_float for unit in report.units] == ["reverted by the search, faster in float"]
+
+
+def test_models_are_timed_as_they_are_opened(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[Case] = []
+
+    def time_models(cases: Sequence[Case], progress: Progress) -> list[Timing]:
+        timed.extend(cases)
+        return timings(1, 0.5)
+
+    monkeypatch.setattr(steps, "time_models", time_models)
+    bench.quantize(open_options=OpenOptions("onnxruntime", threads=2))
+    assert [case.open_options for case in timed] == [OpenOptions("onnxruntime", threads=2)] * 2
+    assert timed[0].path == bench.model
+
+
+@pytest.mark.parametrize("fit", Fit)
+def test_pictures_are_calibrated_on_as_they_are_segmented(bench: Bench, fit: Fit) -> None:
+    write_pictures(bench.folder / "pictures", 2, (80, 200), first=30)
+    assert bench.quantize(open_options=OpenOptions(threads=1, fit=fit)).written
+    again = bench.quantize(open_options=OpenOptions(threads=1, fit=Fit.PAD))
+    assert again.calibration.origin.startswith("read" if fit is Fit.PAD else "calibrated (they were made by average")
+
+
+def test_warnings_about_the_pictures_reach_the_report(bench: Bench) -> None:
+    assert bench.quantize().calibration.warnings[0].startswith("Only 4 usable pictures")
+
+
+def test_accuracy_is_measured_on_the_validation_pictures(bench: Bench) -> None:
+    pictures = write_pictures(bench.folder / "validation", 2, first=80)
+    report = bench.quantize(val_images=bench.folder / "validation")
+    assert report.after.accuracy.pictures == 2
+    assert report.after.accuracy.worst_picture in pictures
+
+
+def test_labels_without_their_pictures_are_refused(bench: Bench) -> None:
+    with pytest.raises(AfformerError, match="name the folder of pictures in `val_images`"):
+        bench.quantize(val_labels=bench.folder)
+
+
+@pytest.mark.parametrize("spec", variants().values(), ids=variants())
+@pytest.mark.parametrize("method", [Method.AVERAGE, Method.MSE])
+def test_every_kind_of_model_is_quantized(bench: Bench, spec: ModelSpec, method: Method) -> None:
+    write_tiny_onnx(bench.model, spec)
+    assert bench.quantize(method=method).written
+
+
+def test_progress_tells_every_step(bench: Bench) -> None:
+    told: list[str] = []
+    bench.quantize(progress=lambda what, done, total: told.append(what.split(":")[0]))
+    assert list(dict.fromkeys(told)) == [
+        "reading pictures",
+        "calibration",
+        "float model's class maps",
+        "noise of each unit",
+        "search",
+        "latency against float",
+    ]
+
+
+def test_a_model_that_is_not_float32_is_refused(bench: Bench) -> None:
+    write_tiny_onnx(bench.model, stamped=dataclasses.replace(SPEC, precision=Precision.FP16))
+    with pytest.raises(QuantizeError, match="is fp16, expected fp32"):
+        bench.quantize()
+
+
+def test_a_model_without_a_spec_is_refused(bench: Bench) -> None:
+    without_metadata(bench.model)
+    with pytest.raises(SpecError, match=METADATA_KEY):
+        bench.quantize()
+
+
+def test_a_file_that_is_not_a_model_is_refused(bench: Bench) -> None:
+    bench.model.write_bytes(b"no model at all")
+    with pytest.raises(BackendError, match="cannot be read as an ONNX model"):
+        bench.quantize()
+
+
+def test_a_missing_folder_of_pictures_is_refused(bench: Bench) -> None:
+    with pytest.raises(ImageError, match="no such folder"):
+        quantize_model(bench.model, bench.output, bench.folder / "nowhere")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(bench: Bench) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        quantize_model(bench.folder / "no model", bench.folder / "missing" / "out.onnx", bench.folder)
+
+
+@pytest.mark.parametrize("options", [{"max_drop": -1.0}, {"max_drop": float("nan")}, {"weight_bits": 4}])
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(QuantizeError, match=f"^`{next(iter(options))}` must be"):
+        QuantizeOptions(**options)
