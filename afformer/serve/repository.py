@@ -62,7 +62,7 @@ class Repository:
         """A loaded model, the first one if no name is given.
 
         Raises:
-            Refusal: 404 for an unknown name or version, 400 for a model that is not loaded.
+            Refusal: 404, an unknown name or version, or a model that is not loaded.
         """
         name = name if name is not None else self.names[0]
         if name not in self._files:
@@ -70,7 +70,7 @@ class Repository:
         if version not in (None, VERSION):
             raise Refusal(404, f"Request for unknown model: '{name}' version {version[:20]} is not found")
         if name not in self._ready:
-            raise Refusal(400, f"Request for unknown model: '{name}' has no available versions")
+            raise Refusal(404, f"Request for unknown model: '{name}' has no available versions")
         return self._ready[name]
 
     def loaded(self) -> list[ServedModel]:

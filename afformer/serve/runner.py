@@ -10,8 +10,8 @@ import numpy as np
 
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import Array, Backend, input_tensor
-from afformer.runtime.opening import OpenOptions
 from afformer.runtime.choices import Fit
+from afformer.runtime.opening import OpenOptions
 from afformer.runtime.segmenter import Segmenter
 from afformer.serve.jobs import Answer, Job, Timing
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from afformer.runtime.drawing.colours import overlay_colours
 from afformer.runtime.choices import Fit
+from afformer.runtime.drawing.colours import overlay_colours
 from afformer.serve import examples
 from afformer.serve.bodies import packed, read_body
 from afformer.serve.jobs import Job

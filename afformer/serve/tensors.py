@@ -1,7 +1,8 @@
 """Inference requests and responses of the Open Inference Protocol v2: JSON, then raw tensors.
 
 A request is a JSON object; behind its `Inference-Header-Content-Length` bytes lie the tensors whose
-`parameters.binary_data_size` says how long they are, little-endian and row-major. Responses look the same.
+`parameters.binary_data_size` says how long they are, little-endian and row-major. Responses look the same. A request
+without JSON, whose header says 0, is nothing but the input's bytes, and its output is binary.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def parse_inference(body: bytes, json_length: str | None, spec: ModelSpec, model
         Refusal: 400.
     """
     text, tensors = _split(body, json_length)
+    if json_length is not None and not text:
+        return _raw(tensors, spec)
     request = _object(_load(text), "the request")
     parameters = _object(request.get("parameters", {}), "'parameters'")
     return Inference(
@@ -103,6 +106,18 @@ def _split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     if length > len(body):
         raise Refusal(400, f"{LENGTH_HEADER} is {length}, but the body has only {len(body)} bytes")
     return body[:length], memoryview(body)[length:]
+
+
+def _raw(tensors: memoryview, spec: ModelSpec) -> Inference:
+    name, (batch, *row), dtype = input_tensor(spec)
+    count, rest = divmod(len(tensors), int(np.prod(row)) * dtype.itemsize)
+    if rest or not 0 < count <= batch:
+        raise Refusal(
+            400,
+            f"input byte size mismatch for input '{name}': expected 1 to {batch} times "
+            f"{int(np.prod(row)) * dtype.itemsize} bytes, got {len(tensors)}",
+        )
+    return Inference(_from_bytes(len(tensors), tensors, (count, *row), dtype, name), None, binary=True, timeout_s=None)
 
 
 def _load(text: bytes) -> object:

@@ -86,7 +86,10 @@ async def config(request: Request, model: str, version: str | None = None) -> JS
 @router.get("/models/{model}/versions/{version}/stats")
 async def statistics(request: Request, model: str, version: str | None = None) -> JSONResponse:
     """What the model has done."""
-    return _statistics([state_of(request).repository.get(model, version)])
+    try:
+        return _statistics([state_of(request).repository.get(model, version)])
+    except Refusal as refusal:
+        raise Refusal(400, refusal.message) from refusal  # as Triton, for this endpoint alone
 
 
 @router.get("/models/{model}")
