@@ -7,16 +7,20 @@ import dataclasses
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
 import uvicorn
 
+from afformer.runtime.backends.base import Array, Backend
+from afformer.runtime.opening import OpenOptions
 from afformer.serve.app import make_app, make_state
 from afformer.serve.options import ServeOptions
 from afformer.serve.server import make_server
 from afformer.serve.state import ServerState
+from afformer.spec import ModelSpec
+from tests.builders.fake_backend import FakeBackend
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,50 @@ class Running:
         with self.connect() as connection:
             connection.sendall(data)
             return read_all(connection)
+
+
+class Gate:
+    """A model that answers when it is let: its class map says how bright each pixel is."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.entered = threading.Semaphore(0)
+        self._open = threading.Event()
+        self._open.set()
+        self.backends: list[FakeBackend] = []
+
+    def shut(self) -> None:
+        """Keeps the next call waiting."""
+        self._open.clear()
+        while self.entered.acquire(blocking=False):
+            pass
+
+    def open(self) -> None:
+        self._open.set()
+
+    def wait_until_entered(self) -> None:
+        assert self.entered.acquire(timeout=20)
+
+    def backend(self) -> FakeBackend:
+        plain = FakeBackend(self.spec)
+
+        def answer(image: Array) -> Array:
+            self.entered.release()
+            assert self._open.wait(timeout=60)
+            return plain.run(image)
+
+        self.backends.append(FakeBackend(self.spec, answer))
+        return self.backends[-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeOpenOptions(OpenOptions):
+    """Opens what `make` makes, whatever the file."""
+
+    make: Callable[[], Backend] = dataclasses.field(kw_only=True)
+
+    def open_backend(self, model: Path) -> Backend:
+        return self.make()
 
 
 def read_all(connection: socket.socket) -> bytes:
