@@ -33,6 +33,7 @@ class _Connection(HttpToolsProtocol):
     limits: Limits
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _in_headers = False
     _header_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
@@ -53,17 +54,24 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._headers_pending():
-            if self._header_bytes == 0:
-                self._wait(self.limits.header_s)
-            self._header_bytes += len(data)
         super().data_received(data)
-        if self._headers_pending() and self._header_bytes > _HEADER_BYTES:
-            self._refuse(431, "Request Header Fields Too Large", f"headers are limited to {_HEADER_BYTES} bytes")
+        if self.transport.is_closing():
+            return
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > _HEADER_BYTES:
+                self._refuse(431, "Request Header Fields Too Large", f"headers are limited to {_HEADER_BYTES} bytes")
+        elif self._timer is None and not self._in_exchange():  # empty lines between requests end the keep-alive timer
+            self._wait(self.limits.header_s)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers, self._header_bytes = True, 0
+        self._wait(self.limits.header_s)
 
     def on_headers_complete(self) -> None:
         self._stop()
-        self._header_bytes = 0
+        self._in_headers = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -89,14 +97,14 @@ class _Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         # The client of a connection that is idle now may have sent a request that has not arrived.
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._in_exchange():
             self.loop.call_later(_LAST_REQUEST_S, super().shutdown)
         else:
             super().shutdown()
 
-    def _headers_pending(self) -> bool:
-        """Whether the next bytes belong to a request's headers."""
-        return self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
+    def _in_exchange(self) -> bool:
+        """Whether a request is being received or answered."""
+        return self.cycle is not None and (self.cycle.more_body or not self.cycle.response_complete)
 
     def _wait(self, seconds: float) -> None:
         self._stop()
@@ -108,7 +116,9 @@ class _Connection(HttpToolsProtocol):
             self._timer = None
 
     def _too_slow(self) -> None:
-        if self._header_bytes:
+        if self._in_headers and self._in_exchange():  # of a request that was sent before the last one was answered
+            self._wait(self.limits.header_s)
+        elif self._in_headers:
             self._refuse(408, "Request Timeout", f"the headers did not arrive within {self.limits.header_s:g} s")
         else:
             self.transport.close()

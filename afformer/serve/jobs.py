@@ -103,12 +103,13 @@ class JobQueue:
             self._changed.notify()
 
     def withdraw(self, job: Job) -> bool:
-        """Takes back a job that no worker has begun, whose place is free at once; tells whether it did."""
+        """Takes back a job that no worker has begun, whose place is free at once; tells whether it could."""
         with self._changed:
-            if job not in self._waiting:
-                return False
-            self._waiting.remove(job)
-        return job.future.cancel()
+            if job in self._waiting:
+                self._waiting.remove(job)
+            withdrawn = job.future.cancel()
+            self._changed.notify_all()
+            return withdrawn
 
     def take(self) -> list[Job]:
         """Waits for jobs that can be run together; none means that the queue is closed and empty."""
@@ -118,7 +119,7 @@ class JobQueue:
                 if not self._waiting:
                     return []
                 batch = self._gather()
-                # A worker that waited must not keep others from what it did not take.
+                # The notice of a job that this worker did not take was for another.
                 self._changed.notify()
                 if batch:
                     return batch
@@ -131,25 +132,26 @@ class JobQueue:
 
     def _gather(self) -> list[Job]:
         first = self._waiting.popleft()
-        batch = [first] if first.future.set_running_or_notify_cancel() else []
-        if first.fit is Fit.SLIDE:  # its tiles fill the model's batch
-            return batch
-        until = time.monotonic() + self._max_wait_s - (time.perf_counter_ns() - first.since) / 1e9
-        self._add_to(batch, first.fit)
-        while batch and not self._closed and sum(job.rows for job in batch) < self._batch:
-            left = until - time.monotonic()
+        batch = [first]
+        until = first.since / 1e9 + self._max_wait_s
+        self._add_to(batch)
+        while batch and not self._closed and not self._is_full(batch):
+            left = until - time.perf_counter()
             if left <= 0 or not self._changed.wait(left):
                 break
-            self._add_to(batch, first.fit)
-        return batch
+            batch = [job for job in batch if not job.future.cancelled()]
+            self._add_to(batch)
+        return [job for job in batch if job.future.set_running_or_notify_cancel()]
 
-    def _add_to(self, batch: list[Job], fit: Fit | None) -> None:
-        """Moves what fits into the batch out of the queue, in order."""
-        room = self._batch - sum(job.rows for job in batch)
-        for job in [job for job in self._waiting if job.fit is fit]:
-            if job.rows > room:
+    def _is_full(self, batch: list[Job]) -> bool:
+        if batch[0].fit is Fit.SLIDE:  # its tiles fill the model's batch
+            return True
+        return sum(job.rows for job in batch) >= self._batch
+
+    def _add_to(self, batch: list[Job]) -> None:
+        """Moves what goes with a batch, and fits into it, out of the queue, in order."""
+        for job in [job for job in self._waiting if batch and job.fit is batch[0].fit]:
+            if self._is_full(batch) or sum(other.rows for other in batch) + job.rows > self._batch:
                 return
             self._waiting.remove(job)
-            if job.future.set_running_or_notify_cancel():
-                batch.append(job)
-                room -= job.rows
+            batch.append(job)

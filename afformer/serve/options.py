@@ -31,6 +31,7 @@ class Limits:
         header_s: Seconds for a request's headers.
         body_s: Seconds for a request's body.
         write_s: Seconds in which a client must take what was sent.
+        idle_s: Seconds that a connection may be idle between requests.
         drain_s: Seconds for accepted requests to be answered when the server ends.
     """
 
@@ -44,6 +45,7 @@ class Limits:
     header_s: float = 10.0
     body_s: float = 60.0
     write_s: float = 30.0
+    idle_s: float = 30.0
     drain_s: float = 60.0
 
 

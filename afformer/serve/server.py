@@ -57,7 +57,7 @@ def make_server(app: object, options: ServeOptions) -> uvicorn.Server:
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=options.limits.idle_s,  # type: ignore[arg-type]  # a delay; uvicorn means seconds
         timeout_graceful_shutdown=round(options.limits.drain_s),
     )
     return uvicorn.Server(config)

@@ -16,7 +16,7 @@ from afformer.spec import InputKind, OutputKind
 from tests.builders.serving import Running, running
 from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
 
-LIMITS = Limits(body=2_000_000, pixels=300_000, tiles=6, header_s=1.0, body_s=1.0, write_s=1.0)
+LIMITS = Limits(body=2_000_000, pixels=300_000, tiles=6, header_s=1.0, body_s=1.0, write_s=1.0, idle_s=1.0)
 
 
 @pytest.fixture(scope="session")

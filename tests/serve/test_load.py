@@ -110,7 +110,9 @@ def test_pictures_of_different_sizes_share_a_batch(
         alone = server.client.post("/v1/segment?fit=pad&timeout=0.01", content=png_file)
         assert alone.status_code == 503  # nobody fills its batch
         futures = [pool.submit(server.client.post, "/v1/segment", content=png_file) for _ in range(4)]
+        assert {future.result().status_code for future in futures} == {200}
         assert len({future.result().content for future in futures}) == 1
+        assert len(gate.backends[0].calls) == 2  # the warm-up and the four together
 
 
 def test_a_full_queue_answers_503_and_says_when_to_come_again(

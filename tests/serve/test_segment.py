@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -124,15 +125,18 @@ def from_rle(rle: dict[str, Any]) -> Any:
 
 def from_polygons(regions: list[dict[str, Any]], shape: tuple[int, ...]) -> Any:
     """Regions are filled, then the inside of their holes is emptied; the holes' corners belong to the class."""
-    mask = np.zeros(shape, np.uint8)
+    mask = np.zeros(shape, bool)
     for region in regions:
-        rings = [np.array(ring, np.int32) for ring in (region["outer"], *region["holes"])]
-        own = cv2.fillPoly(np.zeros(shape, np.uint8), rings[:1], 1)
-        for hole in rings[1:]:
-            inside = cv2.fillPoly(np.zeros(shape, np.uint8), [hole], 1)
-            own &= ~(inside & ~cv2.polylines(np.zeros(shape, np.uint8), [hole], True, 1))
+        own = filled(region["outer"], shape)
+        for hole in region["holes"]:
+            edge = cv2.polylines(np.zeros(shape, np.uint8), [np.array(hole, np.int32)], True, 1).astype(bool)
+            own &= ~filled(hole, shape) | edge
         mask |= own
-    return mask.astype(bool)
+    return mask
+
+
+def filled(ring: list[list[int]], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    return cv2.fillPoly(np.zeros(shape, np.uint8), [np.array(ring, np.int32)], 1).astype(bool)
 
 
 def test_no_regions_come_unless_asked_for(server: Running, png_file: bytes) -> None:

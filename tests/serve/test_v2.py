@@ -225,7 +225,7 @@ def test_what_is_not_a_json_object_is_refused(server: Running, body: bytes) -> N
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "99999999", "999999999999999999999", "abc", "\uff15"])
 def test_a_wrong_length_of_the_json_is_refused(server: Running, length: str) -> None:
-    headers = {"Inference-Header-Content-Length": length.encode()}
+    headers = {b"Inference-Header-Content-Length": length.encode()}
     response = server.client.post("/v2/models/classes/infer", content=b"{}", headers=headers)
     assert response.status_code == 400
     assert "Inference-Header-Content-Length" in response.json()["error"]

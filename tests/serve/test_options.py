@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from afformer.assets import MODEL
+from afformer.errors import AfformerError
+from afformer.serve.options import API_KEY_VARIABLE, named_models, read_api_key
+
+KEY = "0123456789abcdef"
+
+
+def test_models_are_named_by_their_files_or_by_hand() -> None:
+    assert named_models(("a/street.onnx", "fast=b/x.engine")) == {
+        "street": Path("a/street.onnx"),
+        "fast": Path("b/x.engine"),
+    }
+
+
+def test_a_file_with_an_equals_sign_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "lr=1.onnx"
+    path.touch()
+    with pytest.raises(AfformerError, match="model name 'lr=1'"):
+        named_models((str(path),))
+    assert named_models((f"m={path}",)) == {"m": path}
+
+
+def test_the_bundled_model_is_served_if_none_is_named() -> None:
+    assert list(named_models(()).values()) == [MODEL]
+
+
+@pytest.mark.parametrize("argument", ["=x.onnx", "a/b=x.onnx", "..=x.onnx", "a b=x.onnx", "é=x.onnx"])
+def test_a_name_that_does_not_go_into_a_url_is_refused(argument: str) -> None:
+    with pytest.raises(AfformerError, match="model name"):
+        named_models((argument,))
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(AfformerError, match="given twice"):
+        named_models(("a/m.onnx", "b/m.onnx"))
+
+
+def test_the_key_comes_from_the_file_or_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    assert read_api_key(file, {API_KEY_VARIABLE: "other-key-from-elsewhere"}) == KEY
+    assert read_api_key(None, {API_KEY_VARIABLE: KEY}) == KEY
+    assert read_api_key(None, {}) is None
+
+
+@pytest.mark.parametrize("content", ["", "short", "with some spaces in it", "schlüssel-schlüssel"])
+def test_a_key_that_protects_nothing_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "key"
+    file.write_text(content, "utf-8")
+    with pytest.raises(AfformerError, match="API key") as caught:
+        read_api_key(file, {})
+    assert content == "" or content not in str(caught.value)
+    with pytest.raises(AfformerError, match=API_KEY_VARIABLE):
+        read_api_key(None, {API_KEY_VARIABLE: content})
+
+
+def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AfformerError, match="cannot be read"):
+        read_api_key(tmp_path / "none", {})
