@@ -69,8 +69,10 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
 
 @router.get("/models")
 async def models(request: Request) -> JSONResponse:
-    """The loaded models with their classes and colours."""
-    return JSONResponse({"models": [_model(served) for served in state_of(request).repository.loaded()]})
+    """The loaded models with their classes and colours, and how many pixels a picture may have."""
+    state = state_of(request)
+    loaded = [_model(served) for served in state.repository.loaded()]
+    return JSONResponse({"models": loaded, "max_pixels": state.limits.pixels})
 
 
 async def _segmented(

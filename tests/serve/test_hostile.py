@@ -232,7 +232,7 @@ def test_a_client_that_sends_nothing_more_is_dropped(server: Running, lines: byt
         connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
         connection.sendall(lines)
-        assert read_all(connection) == b""
+        assert b"HTTP/1.1" not in read_all(connection)
 
 
 @pytest.mark.parametrize("path", ["/v1/segment", "/v2/models/classes/infer"])

@@ -6,6 +6,7 @@ const LONGEST_SIDE = 2048; // larger pictures are made smaller before they are s
 const STAGES = { decode: "decode", queue: "wait", input: "pre-process", infer: "network", output: "post-process", encode: "encode" };
 
 let models = [];
+let maxPixels = Infinity;
 let shown = null; // { picture, ids, width, height, model }
 let stream = null;
 let request = null; // the one under way
@@ -25,7 +26,9 @@ async function call(path, options = {}) {
 }
 
 async function listModels() {
-  models = (await (await call("/v1/models")).json()).models;
+  const answer = await (await call("/v1/models")).json();
+  models = answer.models;
+  maxPixels = answer.max_pixels;
   at("model").replaceChildren(...models.map(({ name }) => new Option(name)));
   say("");
 }
@@ -43,12 +46,12 @@ async function guarded(work) {
   }
 }
 
-/** A canvas with the picture, at most LONGEST_SIDE long. */
+/** A canvas with the picture, at most LONGEST_SIDE long and no larger than the server takes. */
 function scaled(source, width, height) {
-  const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
+  const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height), Math.sqrt(maxPixels / (width * height)));
   const picture = document.createElement("canvas");
-  picture.width = Math.max(1, Math.round(width * scale));
-  picture.height = Math.max(1, Math.round(height * scale));
+  picture.width = Math.max(1, Math.floor(width * scale));
+  picture.height = Math.max(1, Math.floor(height * scale));
   picture.getContext("2d").drawImage(source, 0, 0, picture.width, picture.height);
   return picture;
 }
