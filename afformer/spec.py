@@ -21,6 +21,8 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 RGB = tuple[int, int, int]
+Channels = tuple[float, float, float]
+"""One value a channel, in RGB order."""
 
 
 class InputKind(enum.Enum):
@@ -78,8 +80,8 @@ class ModelSpec:
     input: InputKind = InputKind.FLOAT32
     output: OutputKind = OutputKind.LOGITS
     precision: Precision = Precision.FP32
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
     checkpoint_sha256: str = ""
     tools: dict[str, str] = dataclasses.field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
     python benchmarks/cpp.py [MODEL.onnx...] [--threads 1 2] [--rounds 15] [--frames 20] [--size 480x640]
     python benchmarks/cpp.py [MODEL.onnx] --soak 10000          does the C++ runtime's memory grow?
+    python benchmarks/cpp.py [MODEL.onnx...] --callers 1 2 8    what do threads gain that share one segmenter?
 
 The bundled model if none is named. Builds `cpp/` with -O3, and lets both load the ONNX Runtime of the installed Python
 package. Two processes take turns, one round of frames each; the ratio is that of neighbouring rounds.
@@ -130,6 +131,19 @@ def compare(model: Path, threads: int, meter: Meter, frames: Frames, args: argpa
     )
 
 
+def crowd(model: Path, meter: Meter, args: argparse.Namespace) -> str:
+    """Frames a second of several callers, each on one CPU thread, and the ratios to the first number of callers."""
+    start = [meter.start(model, "turns", str(callers), "--threads", "1") for callers in args.callers]
+    turns = [cpp_turns(process) for process in start]
+    rounds = [[args.frames / turn(args.frames) for turn in turns] for _ in range(args.rounds + 1)][1:]
+    for process in start:
+        process.communicate()
+    speeds = [statistics.median(column) for column in zip(*rounds, strict=True)]
+    ratios = [statistics.median(each[i] / each[0] for each in rounds) for i in range(len(turns))]
+    cells = (f"{speed:9.1f} ({ratio:.2f})" for speed, ratio in zip(speeds, ratios, strict=True))
+    return f"{model.name:44}{''.join(cells)}"
+
+
 def soak(model: Path, meter: Meter, args: argparse.Namespace) -> None:
     process = meter.start(model, "soak", str(args.soak), "--threads", str(args.threads[-1]))
     start = time.perf_counter()
@@ -146,6 +160,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20, help="a round")
     parser.add_argument("--size", type=hxw, default=(480, 640), help="of the frames, HxW")
     parser.add_argument("--soak", type=int, default=0, metavar="FRAMES")
+    parser.add_argument("--callers", type=int, nargs="+", help="threads that share one segmenter")
     args = parser.parse_args()
     print(Machine.here().to_text())
     with tempfile.TemporaryDirectory() as name:
@@ -153,6 +168,11 @@ def main() -> None:
         meter.frames.write_bytes(frames.tobytes())
         if args.soak:
             soak(args.models[0], meter, args)
+            return
+        if args.callers:
+            print(f"\nframes of {args.size[0]}x{args.size[1]} a second, of {args.callers} callers (ratio to the first)")
+            for model in args.models:
+                print(crowd(model, meter, args))
             return
         print(f"\nframes of {args.size[0]}x{args.size[1]}, ms for a frame, medians of {args.rounds} rounds")
         print(f"{'model':44}{'threads':>8}{'Python':>9}{'C++':>9}{'ratio':>8}")

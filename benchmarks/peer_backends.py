@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from afformer.runtime.backends.base import Array, Backend, Device
+from afformer.runtime.backends.base import Array, Backend
 from afformer.runtime.backends.registry import Registration, register
+from afformer.runtime.choices import Device
 from afformer.spec import ModelSpec
 
 

@@ -93,7 +93,8 @@ def measure(work: Work, port: int, counts: list[int], arguments: argparse.Namesp
         print(
             f"{work.title}, {count} connections: {statistics.median(ratios[count]):.2f} of the loop "
             f"({', '.join(f'{ratio:.2f}' for ratio in ratios[count])}), "
-            f"{statistics.median(load.rate for load in loads[count]):.1f} a second, p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
+            f"{statistics.median(load.rate for load in loads[count]):.1f} a second, "
+            f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
             f"statuses {dict(statuses)}, wrong answers {sum(load.wrong for load in loads[count])}"
         )
     print(f"{work.title}, server memory in MiB: {', '.join(f'{mib:.0f}' for mib in memory)}")

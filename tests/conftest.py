@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,16 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder with official checkpoints and data is not beside the repository")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: on small networks, more threads beside other processes mostly wait for each other."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 # A shell that starts the tests in the background has Ctrl-C ignored, and every program that they start inherits that.

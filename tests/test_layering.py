@@ -19,6 +19,7 @@ FLOORS = (
     ("model",),
     ("runtime",),
     ("streams", "measure"),
+    ("train",),
     ("export",),
     ("quantize",),
     ("tensorrt",),

@@ -231,4 +231,10 @@ def test_the_wheel_brings_the_cpp_runtime_without_its_tests(tmp_path: Path) -> N
     packed = {name.removeprefix("afformer/") for name in names if name.startswith("afformer/cpp/")}
     sources = {path.relative_to(root).as_posix() for path in (root / "cpp").rglob("*") if path.is_file()}
     assert packed == {name for name in sources if not name.startswith("cpp/tests/")}
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    licenses = {name.partition("licenses/")[2] for name in names if ".dist-info/licenses/" in name}
+    assert licenses >= {
+        "LICENSE",
+        "cpp/third_party/nlohmann/LICENSE.MIT",
+        "cpp/third_party/onnxruntime/LICENSE",
+        "cpp/third_party/stb/LICENSE",
+    }

@@ -19,8 +19,8 @@ def demo(out: Path) -> None:
     from afformer import assets
     from afformer.commands.demo_model import demo_model
     from afformer.files import make_folder
+    from afformer.streams.choices import Output
     from afformer.streams.segment import OutputOptions, segment_pictures
-    from afformer.streams.sinks import Output
 
     make_folder(out)
     model = demo_model(out, click.echo)

@@ -95,7 +95,7 @@ def evaluate_segmenter(
         raise ImageError(f"labels tell at most {IGNORE} classes apart, but {dataset.title} has {dataset.num_classes}")
     confusion = ConfusionMatrix(dataset.num_classes)
     failures: list[Failure] = []
-    read = functools.partial(_labelled, dataset)
+    read = functools.partial(read_labelled, dataset)
     for group in groups(read_all(pairs, read, failures, progress), batch_of(segment)):
         predicted = classmaps(segment, [image for image, _ in group])
         for (_, truth), classmap in zip(group, predicted, strict=True):
@@ -109,8 +109,12 @@ def evaluate_segmenter(
     )
 
 
-def _labelled(dataset: Dataset, picture: Path, label: Path) -> tuple[RGBImage, ClassMap]:
-    """A picture with its true class map, of the same size."""
+def read_labelled(dataset: Dataset, picture: Path, label: Path) -> tuple[RGBImage, ClassMap]:
+    """A picture, `(H, W, 3)` uint8 RGB, with its true class map, `(H, W)` uint8.
+
+    Raises:
+        ImageError: A file cannot be read, or the two differ in size.
+    """
     image = read_image(picture)
     truth = dataset.train_ids(read_label(label), label)
     if truth.shape != image.shape[:2]:

@@ -7,16 +7,17 @@ import json
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from afformer import datasets
-from afformer.errors import CheckpointError
+from afformer.errors import CheckpointError, OutputError
 from afformer.files import replacing, sha256
 from afformer.model.accounting import account_for
-from afformer.model.files import read_checkpoint_file
-from afformer.model.labels import labels_in
+from afformer.model.files import open_checkpoint_file
+from afformer.model.labels import labels_in, normalisation_in
 from afformer.model.network import AFFormer, AFFormerConfig
-from afformer.spec import RGB, ModelSpec
+from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ModelSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Checkpoint:
         state: Tensors by our names, float32.
         classes: Class names that the file carries, or None.
         palette: RGB colours that the file carries, or None.
+        mean: Mean by channel that pictures are normalised with, 0..255 scale.
+        std: Standard deviation by channel, likewise.
         sha256: Hex digest of the file.
     """
 
@@ -37,6 +40,8 @@ class Checkpoint:
     state: dict[str, Tensor]
     classes: tuple[str, ...] | None
     palette: tuple[RGB, ...] | None
+    mean: Channels
+    std: Channels
     sha256: str
 
     def build(self) -> AFFormer:
@@ -70,6 +75,8 @@ class Checkpoint:
             classes=classes,
             palette=palette,
             dataset=known.name if known else "custom",
+            mean=self.mean,
+            std=self.std,
             checkpoint_sha256=self.sha256,
         )
 
@@ -87,23 +94,51 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: The file cannot be read, is not an AFFormer, lacks its head, or has keys that do not fit; the
             message lists them.
     """
-    content, metadata = read_checkpoint_file(path)
-    found = account_for(content, path)
-    classes, palette = labels_in(content, metadata, found.num_classes, path)
-    return Checkpoint(found.config, found.num_classes, found.state, classes, palette, sha256(path))
+    with open_checkpoint_file(path) as (content, metadata):
+        found = account_for(content, path)
+        classes, palette = labels_in(content, metadata, found.num_classes, path)
+        mean, std = normalisation_in(content, metadata, path)
+    return Checkpoint(found.config, found.num_classes, found.state, classes, palette, mean, std, sha256(path))
 
 
-def save_checkpoint(path: Path, network: AFFormer, classes: tuple[str, ...], palette: tuple[RGB, ...]) -> None:
-    """Writes our own format: safetensors, matrices and kernels in float16, norms and biases in float32.
+def save_checkpoint(
+    path: Path,
+    network: AFFormer,
+    classes: tuple[str, ...],
+    palette: tuple[RGB, ...],
+    *,
+    mean: Channels = IMAGENET_MEAN,
+    std: Channels = IMAGENET_STD,
+) -> None:
+    """Writes a checkpoint that `load_checkpoint` reads with everything that it says of itself.
+
+    `.safetensors` is our own format: matrices and kernels in float16, norms and biases in float32. `.pth` is what
+    `torch.save` writes, all in float32, with the keys of mmcv's files.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The suffix is another one, or the file cannot be written.
     """
+    check_suffix(path)
     state = {
-        name: (tensor.half() if tensor.dim() > 1 else tensor.float()).contiguous()
+        name: tensor.detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    metadata = {"variant": network.config.name, "classes": json.dumps(classes), "palette": json.dumps(palette)}
+    facts = {"classes": list(classes), "palette": [list(c) for c in palette], "mean": list(mean), "std": list(std)}
     with replacing(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(state, metadata))
+        if path.suffix == ".pth":
+            torch.save({"meta": {key.upper(): value for key, value in facts.items()}, "state_dict": state}, temporary)
+            return
+        small = {name: tensor.half() if tensor.dim() > 1 else tensor.float() for name, tensor in state.items()}
+        texts = {"variant": network.config.name} | {key: json.dumps(value) for key, value in facts.items()}
+        temporary.write_bytes(safetensors.torch.save(small, texts))
+
+
+def check_suffix(path: Path) -> None:
+    """Fails before training whose result could not be saved under that name.
+
+    Raises:
+        OutputError: The suffix is none that `save_checkpoint` writes.
+    """
+    if path.suffix not in (".pth", ".safetensors"):
+        raise OutputError(f"{path}: checkpoints are written as .pth or .safetensors; name the file so")

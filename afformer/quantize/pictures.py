@@ -15,7 +15,8 @@ from afformer.datasets import PICTURE_EXTENSIONS
 from afformer.errors import ImageError
 from afformer.files import sha256
 from afformer.images import read_image
-from afformer.runtime.preprocess import ColorOrder, Fit, fit_picture, write_input
+from afformer.runtime.choices import Fit
+from afformer.runtime.preprocess import ColorOrder, fit_picture, write_input
 from afformer.runtime.tiling import Tiling
 from afformer.spec import ModelSpec
 

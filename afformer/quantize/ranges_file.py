@@ -29,7 +29,7 @@ from afformer.errors import QuantizeError
 from afformer.files import replacing
 from afformer.quantize.observers import Method
 from afformer.quantize.ranges import Range, Ranges
-from afformer.runtime.preprocess import Fit
+from afformer.runtime.choices import Fit
 
 FORMAT = 1
 _REMEDY = "correct it, or delete it to calibrate again"

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from afformer.runtime.backends.base import Backend as Backend
-    from afformer.runtime.backends.base import Device as Device
     from afformer.runtime.backends.registry import backend_names as backend_names
     from afformer.runtime.backends.registry import open_backend as open_backend
+    from afformer.runtime.choices import Device as Device
+    from afformer.runtime.choices import Fit as Fit
     from afformer.runtime.postprocess import classmap_from_logits as classmap_from_logits
     from afformer.runtime.preprocess import ColorOrder as ColorOrder
-    from afformer.runtime.preprocess import Fit as Fit
     from afformer.runtime.segmenter import Segmenter as Segmenter
 
 _HOMES = {
     "Backend": "backends.base",
     "ColorOrder": "preprocess",
-    "Device": "backends.base",
-    "Fit": "preprocess",
+    "Device": "choices",
+    "Fit": "choices",
     "Segmenter": "segmenter",
     "backend_names": "backends.registry",
     "classmap_from_logits": "postprocess",

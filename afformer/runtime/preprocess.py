@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import Array, input_tensor
-from afformer.runtime.choices import Fit as Fit  # noqa: PLC0414 - imported from here, too
+from afformer.runtime.choices import Fit
 from afformer.runtime.workspace import Workspace
 from afformer.spec import InputKind, ModelSpec
 

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from afformer.errors import BackendError
 from afformer.images import ClassMap, read_image
-from afformer.runtime.backends.base import Array, Backend, Device, input_tensor
+from afformer.runtime.backends.base import Array, Backend, input_tensor
 from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.batches import groups
+from afformer.runtime.choices import Device, Fit
 from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
-from afformer.runtime.preprocess import ColorOrder, Fit, FittedPicture, Image, check_image, fit_picture, write_input
+from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image, check_image, fit_picture, write_input
 from afformer.runtime.tiling import STRIDE, Tiling
 from afformer.runtime.workspace import Workspace
 from afformer.spec import ModelSpec, OutputKind

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 
 from afformer.runtime.backends.base import Array
 from afformer.runtime.choices import Fit
@@ -81,23 +83,41 @@ class JobQueue:
     def __init__(self, places: int, batch: int, max_wait_s: float) -> None:
         self._places, self._batch, self._max_wait_s = places, batch, max_wait_s
         self._waiting: deque[Job] = deque()
+        self._reserved = 0
         self._changed = threading.Condition()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, job: Job) -> None:
-        """Adds a job.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place for a job that is being prepared, so that no work is put into one that finds no place.
 
         Raises:
-            QueueFull, QueueClosed: It was not added.
+            QueueFull, QueueClosed: There is none.
         """
         with self._changed:
             if self._closed:
                 raise QueueClosed
-            if len(self._waiting) >= self._places:
+            if len(self._waiting) + self._reserved >= self._places:
                 raise QueueFull
+            self._reserved += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reserved -= 1
+
+    def put(self, job: Job) -> None:
+        """Adds a job; its maker holds a place, and gives it back now that the job takes it.
+
+        Raises:
+            QueueClosed: It was not added.
+        """
+        with self._changed:
+            if self._closed:
+                raise QueueClosed
             job.since = time.perf_counter_ns()
             self._waiting.append(job)
             self._changed.notify()

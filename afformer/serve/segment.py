@@ -14,7 +14,6 @@ from afformer.runtime.choices import Fit
 from afformer.runtime.drawing.colours import overlay_colours
 from afformer.serve import examples
 from afformer.serve.bodies import packed, read_body
-from afformer.serve.jobs import Job
 from afformer.serve.pictures import decode, picture_bytes, picture_size
 from afformer.serve.results import Look, Output, Regions, choose, write_result
 from afformer.serve.served_model import ServedModel
@@ -62,7 +61,6 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
         size = picture_size(data, state.limits)
         fit = query.fit or served.fit
         served.check_picture(size, fit)
-        served.check_room()
         held.add(_BYTES_PER_PIXEL * size[0] * size[1])
         return await _segmented(request, data, fit, look, (state, served, query.timeout))
 
@@ -80,10 +78,12 @@ async def _segmented(
 ) -> Response:
     state, served, timeout = to
     start = time.perf_counter_ns()
-    image = await asyncio.to_thread(decode, data)
-    decoded = time.perf_counter_ns()
+    with served.place():
+        image = await asyncio.to_thread(decode, data)
+        decoded = time.perf_counter_ns()
+        job = served.put(image, fit)
     deadline = min(timeout or state.limits.deadline_s, state.limits.deadline_s)
-    answer = await served.answer(Job(image, fit), deadline, request.receive)
+    answer = await served.answer(job, deadline, request.receive)
     answered = time.perf_counter_ns()
     accepted = request.headers.get("accept-encoding", "") if look.output in (Output.JSON, Output.RAW) else ""
     content, headers = await asyncio.to_thread(_written, image, answer.value, served, look, accepted)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from afformer.errors import AfformerError
+from afformer.runtime.backends.base import Array
 from afformer.runtime.choices import Fit
 from afformer.runtime.tiling import Tiling
 from afformer.serve.jobs import Answer, Job, JobQueue, QueueClosed, QueueFull
@@ -87,28 +89,40 @@ class ServedModel:
                 "are allowed; send a smaller one or use fit=stretch or fit=pad",
             )
 
-    def check_room(self) -> None:
-        """Refuses a request before work is put into it that would only end at a full queue.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place in the queue while a request's input is decoded, and puts its job there.
 
         Raises:
-            Refusal: 503.
+            Refusal: 503, the queue is full; 400, the model is being unloaded.
         """
-        if len(self.queue) >= self._limits.queue:
-            raise self._full()
+        try:
+            with self.queue.place():
+                yield
+        except QueueFull:
+            message = f"model '{self.name}': {self._limits.queue} requests wait already; try again later"
+            raise busy(message, self._expected_s()) from None
+        except QueueClosed:
+            raise Refusal(400, f"model '{self.name}' is not ready: it is being unloaded") from None
+
+    def put(self, value: Array, fit: Fit | None = None) -> Job:
+        """Queues a request's input, within `place`."""
+        job = Job(value, fit)
+        self.queue.put(job)
+        return job
 
     async def answer(self, job: Job, deadline_s: float, left: Callable[[], Awaitable[object]]) -> Answer:
         """Waits for a job's answer, for the deadline, or for the client to leave, whichever is first.
 
         Args:
-            job: The work.
+            job: What `put` gave.
             deadline_s: Seconds to wait.
             left: Returns when the client is gone.
 
         Raises:
-            Refusal: 503, the queue is full or the deadline has passed; 400, the model is unloaded; 500, it failed.
+            Refusal: 503, the deadline has passed; 500, the model failed.
             ClientLeft: Nobody waits for the answer.
         """
-        self._put(job)
         gone = asyncio.create_task(_finished(left))
         future = asyncio.wrap_future(job.future)
         try:
@@ -130,18 +144,6 @@ class ServedModel:
             thread.join()
         for runner in self._runners:
             runner.close()
-
-    def _put(self, job: Job) -> None:
-        try:
-            self.queue.put(job)
-        except QueueFull:
-            raise self._full() from None
-        except QueueClosed:
-            raise Refusal(400, f"model '{self.name}' is not ready: it is being unloaded") from None
-
-    def _full(self) -> Refusal:
-        message = f"model '{self.name}': {self._limits.queue} requests wait already; try again later"
-        return busy(message, self._expected_s())
 
     def _expected_s(self) -> float:
         """What the queue in front of a new request takes, about."""

@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse
 
 from afformer.runtime.backends.base import TensorInfo, input_tensor, output_tensor
 from afformer.serve.bodies import packed, read_body
-from afformer.serve.jobs import Job
+from afformer.serve.jobs import Answer
+from afformer.serve.memory import Held
 from afformer.serve.refusal import Refusal
 from afformer.serve.repository import VERSION
 from afformer.serve.served_model import ServedModel
 from afformer.serve.state import state_of
-from afformer.serve.tensors import DATATYPES, LENGTH_HEADER, parse_inference, write_inference
+from afformer.serve.tensors import DATATYPES, LENGTH_HEADER, Inference, parse_inference, write_inference
 from afformer.serve.timing import server_timing
 from afformer.version import __version__
 
@@ -116,29 +117,36 @@ async def infer(request: Request, model: str, version: str | None = None) -> Res
     served = state.repository.get(model, version)
     with state.memory.hold() as held:
         body = await read_body(request, state.limits, held)
-        length = request.headers.get(LENGTH_HEADER)
-        if length is None:
-            held.add(_JSON_COST * len(body))
-            inference = await asyncio.to_thread(parse_inference, body, None, served.spec, served.name)
-        else:
-            inference = parse_inference(body, length, served.spec, served.name)
+        with served.place():
+            inference = await _parsed(request, body, served, held)
+            job = served.put(inference.rows)
         deadline = min(inference.timeout_s or state.limits.deadline_s, state.limits.deadline_s)
-        answer = await served.answer(Job(inference.rows), deadline, request.receive)
-        head = {"model_name": served.name, "model_version": VERSION}
-        if inference.binary:
-            content, json_length = write_inference(answer.value, served.spec, inference, head)
-        else:
-            content, json_length = await asyncio.to_thread(write_inference, answer.value, served.spec, inference, head)
-        headers = {"Server-Timing": server_timing(answer.timing)}
-        if json_length:
-            headers[LENGTH_HEADER] = str(json_length)
-        content, packing = (
-            await asyncio.to_thread(packed, content, request.headers["accept-encoding"])
-            if ("accept-encoding" in request.headers)
-            else (content, {})
-        )
-        kind = "application/octet-stream" if json_length else "application/json"
-        return Response(content, media_type=kind, headers={**headers, **packing})
+        answer = await served.answer(job, deadline, request.receive)
+        return await _written(request, answer, served, inference)
+
+
+async def _parsed(request: Request, body: bytes, served: ServedModel, held: Held) -> Inference:
+    length = request.headers.get(LENGTH_HEADER)
+    if length is not None:
+        return parse_inference(body, length, served.spec, served.name)
+    held.add(_JSON_COST * len(body))
+    return await asyncio.to_thread(parse_inference, body, None, served.spec, served.name)
+
+
+async def _written(request: Request, answer: Answer, served: ServedModel, inference: Inference) -> Response:
+    head = {"model_name": served.name, "model_version": VERSION}
+    if inference.binary:
+        content, json_length = write_inference(answer.value, served.spec, inference, head)
+    else:
+        content, json_length = await asyncio.to_thread(write_inference, answer.value, served.spec, inference, head)
+    headers = {"Server-Timing": server_timing(answer.timing)}
+    if json_length:
+        headers[LENGTH_HEADER] = str(json_length)
+    if "accept-encoding" in request.headers:
+        content, packing = await asyncio.to_thread(packed, content, request.headers["accept-encoding"])
+        headers |= packing
+    kind = "application/octet-stream" if json_length else "application/json"
+    return Response(content, media_type=kind, headers=headers)
 
 
 @router.post("/repository/index")

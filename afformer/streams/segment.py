@@ -18,11 +18,12 @@ from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec
+from afformer.streams.choices import Output
 from afformer.streams.flow import segment_stream
 from afformer.streams.flow_report import FlowReport
 from afformer.streams.frames import Frame, FrameSource
 from afformer.streams.picture_files import PictureFiles
-from afformer.streams.sinks import FolderSink, JsonLinesSink, Output, Sink, frame_report
+from afformer.streams.sinks import FolderSink, JsonLinesSink, Sink, frame_report
 from afformer.streams.smoothing import Smoothing
 from afformer.streams.sources import SourceLocation, open_source
 from afformer.streams.video_sink import DEFAULT_FPS, VideoSink

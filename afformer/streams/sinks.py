@@ -19,7 +19,7 @@ from afformer.images import ClassMap, RGBImage, write_image, write_mask
 from afformer.runtime.drawing.layout import beside, side_by_side
 from afformer.runtime.drawing.shares import class_shares
 from afformer.runtime.render import Renderer
-from afformer.streams.choices import Output as Output  # noqa: PLC0414 - imported from here, too
+from afformer.streams.choices import Output
 from afformer.streams.frames import Frame
 
 _LONGEST_NAME = 200

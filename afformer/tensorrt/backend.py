@@ -15,13 +15,13 @@ from afformer.errors import BackendError
 from afformer.runtime.backends.base import (
     Array,
     Backend,
-    Device,
     TensorInfo,
     check_tensors,
     check_threads,
     input_tensor,
     output_tensor,
 )
+from afformer.runtime.choices import Device
 from afformer.tensorrt import cuda
 from afformer.tensorrt.compatibility import check_compatible
 from afformer.tensorrt.engine_info import EngineInfo, require_engine

@@ -4,9 +4,10 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/afformer)
 install(TARGETS ${installed_targets} EXPORT afformer-targets)
 install(DIRECTORY include/afformer DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY third_party/nlohmann third_party/onnxruntime
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/afformer/third_party)
 install(EXPORT afformer-targets NAMESPACE afformer:: DESTINATION ${package_dir})
+# Of what is compiled into the library.
+install(FILES third_party/nlohmann/LICENSE.MIT DESTINATION ${CMAKE_INSTALL_DOCDIR}/nlohmann)
+install(FILES third_party/onnxruntime/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR}/onnxruntime)
 
 configure_package_config_file(cmake/afformer-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/afformer-config.cmake
                               INSTALL_DESTINATION ${package_dir})

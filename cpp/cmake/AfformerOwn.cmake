@@ -1,4 +1,4 @@
-# How this project's own programs are compiled. Nothing of it is forced upon programs that use the headers.
+# How this project's own code is compiled. None of it is forced upon programs that use the library.
 function(afformer_own target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF C_STANDARD 99 C_EXTENSIONS OFF)
   if(MSVC)
@@ -9,7 +9,7 @@ function(afformer_own target)
                                              $<$<BOOL:${AFFORMER_WERROR}>:-Werror>)
   endif()
   if(AFFORMER_SANITIZE)
-    set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    set(flags -fsanitize=${AFFORMER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_compile_options(${target} PRIVATE ${flags})
     target_link_options(${target} PRIVATE ${flags})
   endif()

@@ -34,7 +34,7 @@ cv::Mat color_table(const afformer::ModelSpec& spec) {
 }
 
 void run(const std::string& model, const std::string& source) {
-    afformer::Segmenter segment(model);
+    const afformer::Segmenter segment(model);
     const cv::Mat colors = color_table(segment.spec());
     cv::VideoCapture capture = open_source(source);
     afformer::ClassMap map;

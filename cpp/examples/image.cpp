@@ -57,7 +57,7 @@ std::vector<std::uint8_t> painted(const afformer::ModelSpec& spec, const afforme
 }
 
 void run(const std::vector<std::string>& args) {
-    afformer::Segmenter segment(args[0]);
+    const afformer::Segmenter segment(args[0]);
     int height = 0, width = 0;
     const Pixels pixels = read_picture(args[1], height, width);
     const afformer::ClassMap map = segment(afformer::ImageView(pixels.get(), height, width));

@@ -1,4 +1,5 @@
-// PROGRAM MODEL [--threads N] [--fit stretch|pad] [--device cpu|cuda] [--library PATH], and what else a program takes.
+// PROGRAM MODEL [--threads N] [--fit stretch|pad] [--device cpu|cuda] [--library PATH] [--from file|memory], and what
+// else a program takes.
 #pragma once
 
 #include <afformer/afformer.hpp>
@@ -10,6 +11,7 @@
 struct Arguments {
     std::vector<std::string> words;
     afformer::Options options;
+    bool from_memory = false;
 
     Arguments(int argc, char** argv) {
         for (int i = 1; i < argc; ++i) {
@@ -32,6 +34,8 @@ private:
             options.fit = value == "pad" ? afformer::Fit::pad : afformer::Fit::stretch;
         } else if (name == "--device") {
             options.device = value == "cuda" ? afformer::Device::cuda : afformer::Device::cpu;
+        } else if (name == "--from") {
+            from_memory = value == "memory";
         } else if (name == "--library") {
             options.library = value;
         } else {

@@ -7,7 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <fstream>
+#include <ios>
 #include <iostream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,7 +77,25 @@ std::optional<std::vector<Picture>> request() {
     return pictures;
 }
 
-std::string segmented(afformer::Segmenter& segment, const std::vector<Picture>& pictures, afformer::ClassMap& map) {
+std::string content_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+afformer::Segmenter open_model(const Arguments& arguments) {
+    const std::string& model = arguments.words.at(0);
+    if (!arguments.from_memory) {
+        return afformer::Segmenter(model, arguments.options);
+    }
+    const std::string bytes = content_of(model);  // freed before the first picture
+    if (model.find(".onnx") != std::string::npos) {
+        return afformer::Segmenter::from_onnx(bytes.data(), bytes.size(), arguments.options);
+    }
+    return afformer::Segmenter::from_engine(bytes.data(), bytes.size(), content_of(model + ".json"), arguments.options);
+}
+
+std::string segmented(const afformer::Segmenter& segment, const std::vector<Picture>& pictures,
+                      afformer::ClassMap& map) {
     std::string bytes;
     if (pictures.size() == 1) {
         segment(pictures.front().view(), map);
@@ -96,8 +117,7 @@ int main(int argc, char** argv) {
     std::ios::sync_with_stdio(false);
     std::optional<afformer::Segmenter> segment;
     const bool opened = answered([&] {
-        const Arguments arguments(argc, argv);
-        segment.emplace(arguments.words.at(0), arguments.options);
+        segment.emplace(open_model(Arguments(argc, argv)));
         return segment->description();
     });
     afformer::ClassMap map;

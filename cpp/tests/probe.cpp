@@ -1,7 +1,7 @@
-// Runs the parts of the runtime on what standard input holds, for the tests.
+// Runs the parts of the library on what standard input holds, for the tests.
 //
 // A request is a line, a command and its words, and then as many bytes as they imply. The reply is a line, `ok`, how
-// often the runtime allocated and the number of bytes, and then these; or `error`, its code and the number of bytes of
+// often the library allocated and the number of bytes, and then these; or `error`, its code and the number of bytes of
 // its message, and then these. Two requests have no reply: `fresh` starts with new objects, and `fail N` lets the N-th
 // allocation of the next request fail.
 #include <cstddef>
@@ -16,9 +16,12 @@
 #include <string>
 #include <vector>
 
-#include <afformer/postprocess.hpp>
-#include <afformer/preprocess.hpp>
+#include <afformer/errors.hpp>
 #include <afformer/spec.hpp>
+
+#include "postprocess.hpp"
+#include "preprocess.hpp"
+#include "spec_json.hpp"
 
 namespace {
 
@@ -42,6 +45,7 @@ std::size_t failing = 0;  // the allocation that fails, as `allocations` counts 
 
 namespace {
 
+namespace core = afformer::core;
 using afformer::Size;
 using Bytes = std::vector<std::uint8_t>;
 
@@ -93,7 +97,7 @@ Outcome answer_spec(std::istream& words) {
     std::size_t length = 0;
     words >> length;
     const Bytes text = read_bytes(length);
-    const auto spec = afformer::ModelSpec::from_json({text.begin(), text.end()}, "model.onnx");
+    const auto spec = core::read_spec({text.begin(), text.end()}, "model.onnx");
     const nlohmann::json fields{
         {"variant", spec.variant},
         {"input_hw", {spec.input.height, spec.input.width}},
@@ -120,27 +124,30 @@ Outcome answer_spec(std::istream& words) {
 // Keeps what an application keeps: one preprocessor a model, one postprocessor.
 class Stage {
 public:
-    // `prepare FIT ORDER HEIGHT WIDTH STRIDE LENGTH`, the spec of LENGTH bytes, the picture: `Prepared` as four int32
-    // and two doubles, then the tensor.
+    // `prepare KERNELS FIT ORDER HEIGHT WIDTH STRIDE LENGTH`, the spec of LENGTH bytes, the picture: `Prepared` as four
+    // int32 and two doubles, then the tensor. KERNELS is `native` or `scalar`.
     Outcome answer_prepare(std::istream& words) {
+        std::string kernels;
         std::string fit;
         std::string order;
         std::ptrdiff_t stride = 0;
         std::size_t length = 0;
-        words >> fit >> order;
+        words >> kernels >> fit >> order;
         const Size size = read_size(words);
         words >> stride >> length;
         const Bytes text = read_bytes(length);
         const Bytes pixels = read_bytes(static_cast<std::size_t>((size.height - 1) * stride + 3 * size.width));
-        const auto spec = afformer::ModelSpec::from_json({text.begin(), text.end()}, "model.onnx");
-        if (prepare_ == nullptr || spec.json != json_ || fit != fit_) {
-            json_ = spec.json, fit_ = fit;
-            prepare_ = std::make_unique<afformer::Preprocessor>(
-                spec, fit == "pad" ? afformer::Fit::pad : afformer::Fit::stretch);
+        const auto spec = core::read_spec({text.begin(), text.end()}, "model.onnx");
+        const std::string key = kernels + fit + spec.json;
+        if (prepare_ == nullptr || key != key_) {
+            key_ = key;
+            prepare_ =
+                std::make_unique<core::Preprocessor>(spec, fit == "pad" ? afformer::Fit::pad : afformer::Fit::stretch,
+                                                     kernels == "scalar" ? core::scalar_kernels : core::native_kernels);
         }
         const afformer::ImageView picture(pixels.data(), size.height, size.width, stride,
                                           order == "bgr" ? afformer::ColorOrder::bgr : afformer::ColorOrder::rgb);
-        afformer::Prepared prepared{};
+        core::Prepared prepared{};
         Outcome outcome = counted(spec.input_bytes() / static_cast<std::size_t>(spec.batch),
                                   [&](std::uint8_t* tensor) { prepared = (*prepare_)(picture, tensor); });
         const Bytes head = packed(prepared);
@@ -175,7 +182,7 @@ public:
     }
 
 private:
-    static Bytes packed(const afformer::Prepared& prepared) {
+    static Bytes packed(const core::Prepared& prepared) {
         const std::vector<std::int32_t> sizes{prepared.image.height, prepared.image.width, prepared.covered.height,
                                               prepared.covered.width};
         const std::vector<double> spans{prepared.span_y, prepared.span_x};
@@ -189,16 +196,19 @@ private:
         return bytes;
     }
 
-    std::unique_ptr<afformer::Preprocessor> prepare_;
-    std::string json_;
-    std::string fit_;
-    afformer::Postprocessor finish_;
+    std::unique_ptr<core::Preprocessor> prepare_;
+    std::string key_;
+    core::Postprocessor finish_;
 };
 
 Outcome answer(Stage& stage, const std::string& line) {
     std::istringstream words(line);
     std::string command;
     words >> command;
+    if (command == "kernels") {
+        const std::string name = core::native_kernels.name;
+        return {Bytes(name.begin(), name.end()), 0};
+    }
     if (command == "spec") {
         return answer_spec(words);
     }

@@ -99,7 +99,9 @@ def test_broken_inputs_are_one_clear_line(tmp_path: Path) -> None:
     assert "cut.onnx" in error_of(run("infer", tmp_path / "cut.onnx", STREET, "-o", out))
     assert "holds no pictures" in error_of(run("infer", assets.MODEL, tmp_path / "empty", "-o", out))
     assert "no such file" in error_of(run("infer", assets.MODEL, tmp_path / "none.jpg", "-o", out))
-    assert "file: is no" in error_of(run("infer", assets.MODEL, STREET, "-o", tmp_path / "file"))
+    assert "file: cannot be created as a folder" in error_of(
+        run("infer", assets.MODEL, STREET, "-o", tmp_path / "file")
+    )
     assert "cuda" in error_of(run("infer", assets.MODEL, STREET, "-o", out, "--device", "cuda"))
 
 

@@ -7,13 +7,14 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cpp.driver import Driver
+from tests.cpp.probe import Probe
 
 CPP = Path(__file__).parents[2] / "cpp"
 MODEST = (
@@ -24,11 +25,17 @@ MODEST = (
 )
 """Compiling takes longer than running here."""
 
+PROGRAMS_ALONE = ("-DAFFORMER_BUILD_TESTS=ON", "-DAFFORMER_BUILD_SHARED=OFF", "-DAFFORMER_BUILD_EXAMPLES=OFF")
+"""The programs that the tests drive, each with the library inside."""
+
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 AS_ON_WINDOWS = ("-Dnear=", "-Dfar=")
 """<windows.h> makes macros of these words, which leave nothing of the code that uses them as names."""
 
 STRICT_C = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+
+ARM = "aarch64-linux-gnu-"
+EMULATOR = "qemu-aarch64"
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 
@@ -85,25 +92,55 @@ def built(once: Once, tools: None) -> Path:
 
 @pytest.fixture(scope="session")
 def sanitized(once: Once, tools: None) -> Path:
-    """The driver with sanitizers. Its TensorRT and CUDA are stand-ins, its ONNX Runtime is the real one."""
+    """The folder of driver and probe, with sanitizers. TensorRT and CUDA are stand-ins, ONNX Runtime is real."""
 
     def fill(folder: Path) -> None:
-        nothing = folder / "libnothing.a"  # the stand-ins are headers
-        nothing.write_bytes(b"!<arch>\n")
-        fakes = CPP / "tests" / "fake_nvidia"
-        nvidia = (
-            "-DAFFORMER_WITH_TENSORRT=ON",
-            *(f"-DTENSORRT_{name}INCLUDE_DIR={fakes}" for name in ("", "CUDART_")),
-            *(f"-DTENSORRT_{name}LIBRARY={nothing}" for name in ("", "CUDART_")),
-        )
+        strict = f"-DCMAKE_CXX_FLAGS={' '.join((*WARNINGS, *AS_ON_WINDOWS))}"
         build(
-            *(CPP, folder, *MODEST, *nvidia, "-DAFFORMER_SANITIZE=ON", "-DAFFORMER_BUILD_TESTS=ON"),
-            *("-DAFFORMER_BUILD_C=OFF", "-DAFFORMER_BUILD_EXAMPLES=OFF", "-DCMAKE_CXX_FLAGS_RELEASE=-O0"),
-            f"-DCMAKE_CXX_FLAGS={' '.join((*WARNINGS, *AS_ON_WINDOWS))}",
-            target="afformer-driver",
+            CPP, folder, *checked_by("address,undefined", folder), strict, targets=("afformer-driver", "afformer-probe")
         )
 
-    return once("sanitized", fill) / "tests" / "afformer-driver"
+    return once("sanitized", fill) / "tests"
+
+
+def checked_by(sanitizers: str, folder: Path) -> tuple[str, ...]:
+    """Flags for a build with sanitizers and the stand-ins for NVIDIA's libraries."""
+    nothing = folder / "libnothing.a"  # the stand-ins are headers
+    nothing.write_bytes(b"!<arch>\n")
+    fakes = CPP / "tests" / "fake_nvidia"
+    return (
+        *(*MODEST, "-DCMAKE_CXX_FLAGS_RELEASE=-O0", f"-DAFFORMER_SANITIZE={sanitizers}", *PROGRAMS_ALONE),
+        "-DAFFORMER_WITH_TENSORRT=ON",
+        *(f"-DTENSORRT_{name}INCLUDE_DIR={fakes}" for name in ("", "CUDART_")),
+        *(f"-DTENSORRT_{name}LIBRARY={nothing}" for name in ("", "CUDART_")),
+    )
+
+
+@pytest.fixture(scope="session")
+def probe(sanitized: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    """The probe with sanitizers, running until the test run's end."""
+    running = Probe([sanitized / "afformer-probe"], tmp_path_factory.mktemp("probe") / "errors.txt")
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def arm_probe(once: Once, tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    """The probe on an emulated 64-bit ARM processor."""
+    missing = [tool for tool in (f"{ARM}gcc", f"{ARM}g++", EMULATOR) if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"NEON is tested with g++-aarch64-linux-gnu and qemu-user; {', '.join(missing)} is not installed")
+    folder = once("arm", _build_for_arm)
+    command = [EMULATOR, folder / "tests" / "afformer-probe"]
+    running = Probe(command, tmp_path_factory.mktemp("arm") / "errors.txt")
+    yield running
+    running.close()
+
+
+def _build_for_arm(folder: Path) -> None:
+    system = ("-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64")
+    compilers = (f"-DCMAKE_C_COMPILER={ARM}gcc", f"-DCMAKE_CXX_COMPILER={ARM}g++", "-DCMAKE_EXE_LINKER_FLAGS=-static")
+    build(CPP, folder, *MODEST, *system, *compilers, *PROGRAMS_ALONE, targets=("afformer-probe",))
 
 
 @pytest.fixture
@@ -122,10 +159,25 @@ def drive(built: Path, onnxruntime_library: Path) -> Iterator[Callable[..., Driv
         driver.close()
 
 
-def build(source: Path, folder: Path, *flags: str, target: str = "all") -> None:
+@pytest.fixture
+def start(sanitized: Path) -> Iterator[Callable[..., Driver]]:
+    """Opens an engine in the driver, which must have freed all it had when it ends."""
+    drivers: list[Driver] = []
+
+    def opened(engine: Path, *arguments: str, **variables: str) -> Driver:
+        environment = {**os.environ, **{f"AFFORMER_FAKE_{name.upper()}": value for name, value in variables.items()}}
+        drivers.append(Driver([sanitized / "afformer-driver", engine, *arguments], environment))
+        return drivers[-1]
+
+    yield opened
+    for driver in drivers:
+        assert driver.close() == ""
+
+
+def build(source: Path, folder: Path, *flags: str, targets: Sequence[str] = ("all",)) -> None:
     """Configures and compiles; a failure shows what the compiler said."""
     run("cmake", "-S", source, "-B", folder, "-G", "Ninja", *flags)
-    run("cmake", "--build", folder, "--target", target, "-j", "2")
+    run("cmake", "--build", folder, "--target", *targets, "-j", "2")
 
 
 def run(*command: str | Path, **variables: str) -> str:

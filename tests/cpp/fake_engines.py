@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from afformer.runtime.backends.base import Array, input_tensor, output_tensor
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.gpu import Gpu
 from afformer.tensorrt.packages import Library
+from tests.cpp.driver import Driver
 
 SPEC = ModelSpec(
     variant="tiny",
@@ -72,3 +74,15 @@ def infer(spec: ModelSpec) -> Callable[[Array], Array]:
         return np.stack(planes, axis=1)
 
     return answer
+
+
+def noise() -> list[npt.NDArray[np.uint8]]:
+    """`(H, 80, 3)` pictures of different heights."""
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (height, 80, 3), dtype=np.uint8) for height in (53, 62, 71)]
+
+
+def reraise(driver: Driver) -> None:
+    """Raises what kept a driver from opening its engine."""
+    if driver.problem is not None:
+        raise driver.problem

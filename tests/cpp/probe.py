@@ -1,12 +1,14 @@
-"""Runs the parts of the C++ runtime, built with sanitizers, in a process that answers one request after another."""
+"""Runs the parts of the C++ library in a process that answers one request after another.
+
+On this machine with sanitizers, and on an emulated 64-bit ARM.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,16 @@ import pytest
 
 from afformer.images import ClassMap
 from afformer.runtime.backends.base import Array, input_tensor
-from afformer.runtime.preprocess import ColorOrder, Fit, FittedPicture, Image
+from afformer.runtime.choices import Fit
+from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image
 from afformer.spec import ModelSpec
-from tests.cpp.conftest import AS_ON_WINDOWS, CPP, WARNINGS, Once
 
-COMPILERS = ("g++", "clang++", "c++")
-LANGUAGE = ("-std=c++17", "-O0", "-ffp-contract=off")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 INVALID_ARGUMENT, SPEC, OUT_OF_MEMORY = 1, 3, 5
 """`ErrorCode` in errors.hpp, and what the C interface calls a `bad_alloc`."""
 
 
 class RefusedError(Exception):
-    """The runtime threw its `Error`."""
+    """The library threw its `Error`."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -38,20 +37,26 @@ class Probe:
     """The running process.
 
     Attributes:
-        allocations: How often the runtime allocated for the last request.
+        allocations: How often the library allocated for the last request.
+        kernels: Which inner loops resize pictures: `native`, the processor's vector instructions, or `scalar`.
     """
 
-    def __init__(self, program: Path, errors: Path) -> None:
+    def __init__(self, command: Sequence[str | Path], errors: Path) -> None:
         self._errors = errors
         with errors.open("wb") as stderr:
-            self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
         assert self._process.stdin
         assert self._process.stdout
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self.allocations = 0
+        self.kernels = "native"
+
+    def native_kernels(self) -> str:
+        """The vector instructions that the library was built for."""
+        return self._ask("kernels").decode()
 
     def spec(self, text: str) -> dict[str, Any]:
-        """What `ModelSpec::from_json` reads, under the names in the JSON."""
+        """What `read_spec` reads, under the names in the JSON."""
         payload = text.encode()
         fields: dict[str, Any] = json.loads(self._ask(f"spec {len(payload)}", payload))
         return fields
@@ -62,7 +67,7 @@ class Probe:
         height, width, _ = image.shape
         stride = image.strides[0] if height > 1 else 3 * width
         rows = np.lib.stride_tricks.as_strided(image, (height - 1, stride), (stride, 1)) if height > 1 else image[:0]
-        line = f"prepare {fit.value} {order.value} {height} {width} {stride} {len(text)}"
+        line = f"prepare {self.kernels} {fit.value} {order.value} {height} {width} {stride} {len(text)}"
         reply = self._ask(line, text, rows.tobytes(), image[-1].tobytes())
         image_h, image_w, covered_h, covered_w = np.frombuffer(reply, np.int32, 4).tolist()
         span_y, span_x = np.frombuffer(reply, np.float64, 2, offset=16).tolist()
@@ -136,35 +141,3 @@ class Probe:
         self._process.kill()
         self._process.wait()
         return f"the probe broke off: {self._errors.read_text(errors='replace')[-6000:]}"
-
-
-def build_probe(folder: Path) -> None:
-    """Compiles the probe into a folder; a failure shows what the compiler said."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None:
-        pytest.skip(f"building the C++ runtime takes a compiler, one of {', '.join(COMPILERS)}")
-    paths = (
-        "-I",
-        CPP / "include",
-        "-isystem",
-        CPP / "third_party",
-        CPP / "tests" / "probe.cpp",
-        "-o",
-        folder / "probe",
-    )
-    done = subprocess.run(
-        [compiler, *LANGUAGE, *WARNINGS, *AS_ON_WINDOWS, *SANITIZERS, *map(str, paths)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-6000:]
-    assert not done.stderr
-
-
-@pytest.fixture(scope="session")
-def probe(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    """The probe, built once a test run and running until its end."""
-    running = Probe(once("probe", build_probe) / "probe", tmp_path_factory.mktemp("probe") / "errors.txt")
-    yield running
-    running.close()

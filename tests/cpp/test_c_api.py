@@ -6,76 +6,37 @@ import ctypes
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from afformer import assets
 from afformer.images import read_image
 from afformer.runtime import Fit, Segmenter
-from afformer.spec import ModelSpec
-from tests.builders.tiny_onnx import SPEC, without_metadata, write_tiny_onnx
+from afformer.spec import InputKind, ModelSpec, OutputKind
+from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
+from tests.cpp.c_library import (
+    AUTO,
+    BACKEND,
+    BGR,
+    CPU,
+    CUDA,
+    IMAGE,
+    INVALID_ARGUMENT,
+    OK,
+    RGB,
+    SPEC_ERROR,
+    ClassMap,
+    Image,
+    Library,
+    Options,
+    call,
+)
 from tests.cpp.conftest import CPP, STRICT_C, run
-
-Picture = npt.NDArray[np.uint8]
-
-OK, INVALID_ARGUMENT, IMAGE, SPEC_ERROR, BACKEND = range(5)
-RGB, BGR = range(2)
-AUTO, CPU, CUDA = range(3)
-
-
-class Options(ctypes.Structure):
-    _fields_ = (
-        ("size", ctypes.c_size_t),
-        ("device", ctypes.c_int),
-        ("threads", ctypes.c_int),
-        ("fit", ctypes.c_int),
-        ("library", ctypes.c_char_p),
-    )
-
-
-class Library:
-    """The functions of `afformer.h`, with their types."""
-
-    def __init__(self, path: Path, onnxruntime: Path) -> None:
-        handle, size = ctypes.c_void_p, ctypes.c_size_t
-        self._onnxruntime = str(onnxruntime).encode()
-        self._c = ctypes.CDLL(str(path))
-        of_one = {"num_classes": ctypes.c_int, "input_height": ctypes.c_int, "input_width": ctypes.c_int}
-        texts = {"description": ctypes.c_char_p, "spec_json": ctypes.c_char_p}
-        functions: dict[str, tuple[Any, ...]] = {
-            "open": (ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(Options), ctypes.POINTER(handle)),
-            "segment": (
-                *(ctypes.c_int, handle, handle, ctypes.c_int, ctypes.c_int),
-                *(ctypes.c_ssize_t, ctypes.c_int, handle, size),
-            ),
-            "close": (None, handle),
-            "last_error": (ctypes.c_char_p,),
-            "version": (ctypes.c_char_p,),
-            "class_name": (ctypes.c_char_p, handle, ctypes.c_int),
-            "class_color": (ctypes.POINTER(ctypes.c_uint8), handle, ctypes.c_int),
-            **{name: (kind, handle) for name, kind in {**of_one, **texts}.items()},
-        }
-        for name, (result, *arguments) in functions.items():
-            function = getattr(self._c, f"afformer_{name}")
-            function.restype, function.argtypes = result, arguments
-            setattr(self, name, function)
-
-    def options(self, **changes: int) -> Options:
-        return Options(**{"size": ctypes.sizeof(Options), "threads": 1, "library": self._onnxruntime, **changes})
-
-    def opened(self, model: Path, options: Options | None = None) -> ctypes.c_void_p:
-        handle = ctypes.c_void_p()
-        status = self.open(str(model).encode(), ctypes.byref(options or self.options()), ctypes.byref(handle))
-        assert status == OK, self.last_error()
-        return handle
-
-    def error(self) -> str:
-        return self.last_error().decode()
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +49,6 @@ def segmenter(c: Library, tmp_path: Path) -> Iterator[ctypes.c_void_p]:
     handle = c.opened(write_tiny_onnx(tmp_path / "model.onnx"))
     yield handle
     c.close(handle)
-
-
-def call(c: Library, segmenter: Any, picture: Picture, /, **changes: Any) -> tuple[int, Picture]:
-    """Segments a picture; `changes` replace arguments by wrong ones."""
-    height, width, _ = picture.shape
-    ids = np.full((height, width), 255, np.uint8)
-    arguments = {
-        "segmenter": segmenter,
-        "data": picture.ctypes.data,
-        "height": height,
-        "width": width,
-        "stride": picture.strides[0],
-        "order": RGB,
-        "ids": ids.ctypes.data,
-        "length": ids.size,
-        **changes,
-    }
-    return c.segment(*arguments.values()), ids
 
 
 @pytest.mark.parametrize("fit", [Fit.STRETCH, Fit.PAD])
@@ -133,6 +76,103 @@ def test_everything_that_a_model_says_of_itself_can_be_asked(c: Library, segment
     assert f'AFFORMER_VERSION "{c.version().decode()}"' in (CPP / "include" / "afformer" / "afformer.h").read_text()
 
 
+@pytest.mark.parametrize("name", variants())
+def test_the_spec_has_every_field(c: Library, tmp_path: Path, name: str) -> None:
+    expected = variants()[name]
+    handle = c.opened(write_tiny_onnx(tmp_path / "model.onnx", expected))
+    spec = c.get_spec(handle)[0]
+    assert (spec.variant.decode(), spec.dataset.decode()) == (expected.variant, expected.dataset)
+    assert spec.precision.decode() == expected.precision.value
+    assert spec.checkpoint_sha256.decode() == expected.checkpoint_sha256
+    assert (spec.height, spec.width, spec.batch, spec.num_classes) == (
+        *(*expected.input_hw, expected.batch),
+        expected.num_classes,
+    )
+    assert bool(spec.takes_bytes) == (expected.input is InputKind.UINT8)
+    assert bool(spec.gives_classmap) == (expected.output is OutputKind.CLASSMAP)
+    assert (tuple(spec.mean), tuple(spec.std)) == (expected.mean, expected.std)
+    c.close(handle)
+
+
+def test_a_model_is_opened_from_memory_that_is_freed_afterwards(c: Library) -> None:
+    handle, content = (
+        ctypes.c_void_p(),
+        ctypes.create_string_buffer(assets.MODEL.read_bytes(), assets.MODEL.stat().st_size),
+    )
+    status = c.open_onnx(content, len(content), ctypes.byref(c.options()), ctypes.byref(handle))
+    assert status == OK, c.error()
+    ctypes.memset(content, 0, len(content))
+    photo = read_image(assets.pictures()[0])
+    with Segmenter(assets.MODEL, threads=1) as segment:
+        np.testing.assert_array_equal(call(c, handle, photo)[1], segment(photo))
+    c.close(handle)
+
+
+def test_what_cannot_be_opened_from_memory_says_why(c: Library, tmp_path: Path) -> None:
+    handle = ctypes.c_void_p(1)
+    bare = without_metadata(write_tiny_onnx(tmp_path / "bare.onnx")).read_bytes()
+    onnx = (
+        (bare, len(bare), SPEC_ERROR, "the model in memory: has no 'afformer_spec' in its metadata"),
+        (b"nonsense", 8, BACKEND, "the model in memory: is not an ONNX model that ONNX Runtime can load"),
+        (b"", 0, BACKEND, "the model in memory: is not an ONNX model that ONNX Runtime can load"),
+        (None, 0, INVALID_ARGUMENT, "model must not be NULL"),
+    )
+    for model, size, status, text in onnx:
+        handle.value = 1
+        found = c.open_onnx(model, size, ctypes.byref(c.options()), ctypes.byref(handle))
+        assert (found, handle.value) == (status, None)
+        assert text in c.error()
+    for json_text, status, text in (
+        (b"{}", BACKEND, "the engine in memory: is a TensorRT engine, but this library was built without TensorRT"),
+        (None, INVALID_ARGUMENT, "json must not be NULL"),
+    ):
+        assert c.open_engine(b"plan", 4, json_text, ctypes.byref(c.options()), ctypes.byref(handle)) == status
+        assert text in c.error()
+
+
+def test_pictures_of_any_sizes_are_segmented_as_a_batch(c: Library, tmp_path: Path) -> None:
+    handle = c.opened(write_tiny_onnx(tmp_path / "model.onnx", variants()["batch of three"]))
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 256, (20 + 9 * i, 70 - 7 * i, 3), np.uint8) for i in range(7)]
+    maps = [np.full(picture.shape[:2], 255, np.uint8) for picture in pictures]
+    images = (Image * 7)(*(Image(p.ctypes.data, *p.shape[:2], 0, RGB) for p in pictures))
+    classmaps = (ClassMap * 7)(*(ClassMap(m.ctypes.data, m.size) for m in maps))
+    assert c.segment_batch(handle, images, classmaps, 7) == OK, c.error()
+    for picture, found in zip(pictures, maps, strict=True):
+        np.testing.assert_array_equal(found, call(c, handle, picture)[1])
+    assert c.segment_batch(handle, None, None, 0) == OK
+    maps[0][:] = 255
+    classmaps[6].length -= 1
+    assert c.segment_batch(handle, images, classmaps, 7) == INVALID_ARGUMENT
+    assert (maps[0] == 255).all()  # nothing is written where an argument is wrong
+    assert c.segment_batch(handle, None, classmaps, 1) == INVALID_ARGUMENT
+    assert c.error() == "images and classmaps must not be NULL"
+    c.close(handle)
+
+
+def test_one_handle_serves_eight_threads(c: Library) -> None:
+    handle = c.opened(assets.MODEL)
+    photo = read_image(assets.pictures()[0])
+    pictures = [cv2.resize(photo[:, 40 * i :], (200 + 30 * (i % 3), 150 + 20 * (i % 2))) for i in range(10)]
+    expected = [call(c, handle, picture)[1] for picture in pictures]
+
+    def segment(i: int) -> bool:
+        status, ids = call(c, handle, pictures[i % 10])
+        return status == OK and bool((ids == expected[i % 10]).all())
+
+    with ThreadPoolExecutor(8) as pool:  # ctypes lets other threads run meanwhile
+        assert all(pool.map(segment, range(120)))
+    c.close(handle)
+
+
+@pytest.mark.parametrize("letter", ["é", "€", "😀"])
+def test_an_error_ends_at_a_whole_character(c: Library, tmp_path: Path, letter: str) -> None:
+    for shift in range(4):
+        name = str(tmp_path / ("a" * shift + letter * 3000))
+        assert c.open(name.encode(), None, ctypes.byref(ctypes.c_void_p())) == BACKEND
+        assert c.error().startswith(f"{tmp_path}/{'a' * shift}{letter}")
+
+
 @pytest.mark.parametrize("device", [AUTO, CPU])
 def test_models_of_onnx_run_on_the_cpu_whether_told_or_not(c: Library, tmp_path: Path, device: int) -> None:
     handle = c.opened(write_tiny_onnx(tmp_path / "model.onnx"), c.options(device=device))
@@ -146,6 +186,7 @@ def test_asking_for_what_is_not_there_gives_nothing(c: Library, segmenter: ctype
         assert not c.class_color(segmenter, i)
     assert [f(None) for f in (c.num_classes, c.input_height, c.input_width)] == [0, 0, 0]
     assert [f(None) for f in (c.description, c.spec_json)] == [None, None]
+    assert not c.get_spec(None)
     assert c.class_name(None, 0) is None
     c.close(None)
 

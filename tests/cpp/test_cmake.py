@@ -17,7 +17,7 @@ import afformer
 from afformer import assets
 from afformer.images import read_image
 from afformer.runtime import Segmenter
-from tests.cpp.conftest import CPP, STRICT_C, Once, build, run
+from tests.cpp.conftest import AS_ON_WINDOWS, CPP, STRICT_C, WARNINGS, Once, build, run
 
 Started = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,21 +31,60 @@ def installed(once: Once, built: Path) -> Path:
     return once("installed", lambda folder: str(run("cmake", "--install", built, "--prefix", folder)) and None)
 
 
-@pytest.fixture(scope="module")
-def consumer(once: Once, installed: Path) -> Path:
-    """A project of its own that knows nothing but where the library was installed."""
+@pytest.fixture(scope="module", params=["afformer::afformer", "afformer::static"])
+def consumer(once: Once, installed: Path, request: pytest.FixtureRequest) -> Path:
+    """A project of its own that knows nothing but where the library was installed, and in which form it wants it."""
 
     def fill(folder: Path) -> None:
-        build(CONSUMER, folder, *HASTY, f"-DCMAKE_PREFIX_PATH={installed}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+        where = (f"-DCMAKE_PREFIX_PATH={installed}", f"-DAFFORMER_TARGET={request.param}")
+        build(CONSUMER, folder, *HASTY, *where, "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
 
-    return once("consumer", fill) / "consumer"
+    return once(f"consumer-{request.param.rpartition(':')[2]}", fill) / "consumer"
 
 
-def test_a_project_finds_the_installed_library_and_segments(consumer: Path, onnxruntime_library: Path) -> None:
-    printed = run(consumer, assets.MODEL, AFFORMER_ONNXRUNTIME=str(onnxruntime_library))
+def assert_segments(program: Path, onnxruntime_library: Path) -> None:
+    """The example `consumer` says what Python says."""
+    printed = run(program, assets.MODEL, AFFORMER_ONNXRUNTIME=str(onnxruntime_library))
     with Segmenter(assets.MODEL) as segment:
         grey = segment(np.full((480, 640, 3), 128, np.uint8))
         assert printed.strip().endswith(f"threads: {segment.spec.classes[grey[240, 320]]}")
+
+
+def test_a_project_finds_the_installed_library_and_segments(consumer: Path, onnxruntime_library: Path) -> None:
+    assert_segments(consumer, onnxruntime_library)
+    needs_it = "libafformer.so" in run("readelf", "-d", consumer)
+    assert needs_it == ("static" not in consumer.parent.name)
+
+
+def test_the_lines_of_the_readme_compile_programs_without_cmake(
+    installed: Path, onnxruntime_library: Path, tmp_path: Path
+) -> None:
+    shutil.copy(CONSUMER / "main.cpp", tmp_path / "program.cpp")
+    shutil.copy(CPP / "examples" / "segment.c", tmp_path / "program.c")
+    (tmp_path / "cpp").symlink_to(CPP)
+    text = (CPP / "README.md").read_text().replace("\\\n", "").replace("/where/you/like", str(installed))
+    lines = re.findall(r"^    ((?:g\+\+|cc) .*)", text, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["g++", "g++", "g++", "cc"]
+    for line in lines:
+        done = subprocess.run(["sh", "-c", line.replace("-O3", "-O0")], cwd=tmp_path, check=False)
+        assert done.returncode == 0, line
+        if line.startswith("g++"):
+            assert_segments(tmp_path / "program", onnxruntime_library)
+        (tmp_path / "program").unlink()
+
+
+def test_a_users_file_compiles_none_of_what_is_inside(tools: None, tmp_path: Path) -> None:
+    """Which is why it compiles fast: a JSON parser alone takes seconds."""
+    (tmp_path / "user.cpp").write_text(
+        '#include <afformer/afformer.hpp>\nint main() { afformer::Segmenter("m.onnx"); }'
+    )
+    for standard in ("c++17", "c++20"):
+        flags = (f"-std={standard}", *WARNINGS, *AS_ON_WINDOWS, "-I", CPP / "include", tmp_path / "user.cpp")
+        run("c++", "-fsyntax-only", *flags)
+        included = run("c++", "-M", *flags).replace("\\\n", " ").split()
+        ours = {Path(path).name for path in included if str(CPP) in path}
+        assert ours == {path.name for path in (CPP / "include" / "afformer").iterdir()} - {"opencv.hpp"}
+        assert not [path for path in included if re.search("json|onnxruntime|windows|NvInfer|cuda", Path(path).name)]
 
 
 def test_a_project_gets_one_clear_line_without_onnx_runtime(consumer: Path, tmp_path: Path) -> None:
@@ -55,7 +94,7 @@ def test_a_project_gets_one_clear_line_without_onnx_runtime(consumer: Path, tmp_
     assert re.fullmatch(rf"{re.escape(str(tmp_path))}: ONNX Runtime cannot be loaded .*\n", done.stderr)
 
 
-def test_the_c_library_serves_without_cmake(installed: Path, onnxruntime_library: Path, tmp_path: Path) -> None:
+def test_the_c_library_serves_c_programs(installed: Path, onnxruntime_library: Path, tmp_path: Path) -> None:
     program, picture = tmp_path / "program", tmp_path / "grey.ppm"
     lib = next(path.parent for path in installed.rglob("libafformer.so"))
     source, where = CPP / "examples" / "segment.c", (f"-I{installed / 'include'}", f"-L{lib}", f"-Wl,-rpath,{lib}")
@@ -63,11 +102,19 @@ def test_the_c_library_serves_without_cmake(installed: Path, onnxruntime_library
     picture.write_bytes(b"P6 64 48 255\n" + bytes([128]) * (64 * 48 * 3))
     printed = run(program, assets.MODEL, picture, AFFORMER_ONNXRUNTIME=str(onnxruntime_library))
     assert len(re.findall(r"^ *\d+\.\d\d %  ", printed, re.MULTILINE)) == 11
-    # Nothing but the C interface leaves the library.
+
+
+def test_nothing_but_the_c_interface_leaves_the_library(installed: Path) -> None:
+    lib = next(path.parent for path in installed.rglob("libafformer.so"))
     symbols = run("nm", "-D", "--defined-only", lib / "libafformer.so").splitlines()
-    assert {name for *_, name in map(str.split, symbols) if "afformer" in name} == set(
-        re.findall(r"(afformer_\w+)\(", (installed / "include" / "afformer" / "afformer.h").read_text())
-    ) - {"afformer_options"}
+    header = (installed / "include" / "afformer" / "afformer.h").read_text()
+    assert {name for *_, name in map(str.split, symbols) if "afformer" in name or "nlohmann" in name} == set(
+        re.findall(r"^AFFORMER_API .*?(afformer_\w+)\(", header, re.MULTILINE)
+    )
+    assert {path.name for path in (installed / "share" / "doc" / "afformer").rglob("LICENSE*")} == {
+        "LICENSE",
+        "LICENSE.MIT",
+    }
 
 
 def test_onnx_runtime_can_be_linked(once: Once, tools: None, onnxruntime_library: Path, tmp_path: Path) -> None:
@@ -80,10 +127,10 @@ def test_onnx_runtime_can_be_linked(once: Once, tools: None, onnxruntime_library
 
     folder = once("linked", fill)
     program = folder / "consumer" / "consumer"
-    assert "libonnxruntime.so.1" in run("readelf", "-d", program)
     # No library is looked for at run time.
     assert "ONNX Runtime 1." in run(program, assets.MODEL, AFFORMER_ONNXRUNTIME="/nonsense")
     installed = next((folder / "prefix").glob("lib*/libafformer.so"))
+    assert "libonnxruntime.so.1" in run("readelf", "-d", installed)
     command = ("-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1]).afformer_version", str(installed))
     run(sys.executable, *command)  # it finds ONNX Runtime where it was linked with it
 

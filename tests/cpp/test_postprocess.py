@@ -13,7 +13,6 @@ from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
 from tests.cpp import probe as probing
 from tests.cpp.probe import Probe, RefusedError
 
-probe = probing.probe
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden"
 Floats = npt.NDArray[np.float32]
 

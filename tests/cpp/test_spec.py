@@ -14,7 +14,6 @@ from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from tests.cpp import probe as probing
 from tests.cpp.probe import Probe, RefusedError
 
-probe = probing.probe
 PLAIN = ModelSpec("tiny", (360, 480), ("road", "car"), ((1, 2, 3), (4, 5, 6)), tools={"torch": "2"})
 NAMES = st.text(st.characters(codec="utf-8"))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os
 import pickle
 import zipfile
@@ -18,6 +19,7 @@ from afformer import assets
 from afformer.errors import CheckpointError, OutputError
 from afformer.model.checkpoint import load_checkpoint, save_checkpoint
 from afformer.model.network import VARIANTS, AFFormerConfig
+from afformer.spec import IMAGENET_MEAN, IMAGENET_STD
 from tests.builders.networks import official_state, random_network
 
 NETWORK = random_network()
@@ -116,6 +118,36 @@ def test_variant_and_class_count_are_read_from_the_tensors(tmp_path: Path, varia
     assert (checkpoint.config.name, checkpoint.num_classes) == (variant, num_classes)
 
 
+def test_a_classifier_without_classes_is_refused(tmp_path: Path) -> None:
+    none = {name: torch.zeros(0, *OFFICIAL[name].shape[1:]) for name in OFFICIAL if "conv_seg" in name}
+    with pytest.raises(CheckpointError, match="its classifier has 0 classes"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, **none}))
+
+
+@pytest.mark.parametrize("classes", [300, 30_000_000, 10**12])
+def test_a_classifier_that_repeats_one_number_is_given_no_memory(tmp_path: Path, classes: int) -> None:
+    repeated = {
+        name: torch.zeros(1).expand(classes, *OFFICIAL[name].shape[1:]) for name in OFFICIAL if "conv_seg" in name
+    }
+    with pytest.raises(CheckpointError, match=r"head\.classify\.bias is larger than what the file holds of it"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, **repeated}))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_weights_that_are_not_floating_point_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    name = "decode_head.conv_seg.bias"
+    with pytest.raises(
+        CheckpointError, match=rf"head\.classify\.bias holds {str(dtype).removeprefix('torch.')} numbers"
+    ):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, name: OFFICIAL[name].to(dtype)}))
+
+
+def test_more_tensors_than_a_network_can_have_are_not_compared_with_its_names(tmp_path: Path) -> None:
+    one = torch.zeros(1)
+    with pytest.raises(CheckpointError, match="it has 20,001 tensors"):
+        load_checkpoint(saved(tmp_path / "a.pth", {f"backbone.mhca_stages.{i}": one for i in range(20_001)}))
+
+
 def test_missing_unexpected_and_misshapen_keys_are_all_listed(tmp_path: Path) -> None:
     state = dict(OFFICIAL)
     del state["backbone.stem.1.conv.weight"]
@@ -173,9 +205,28 @@ def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: 
     assert (checkpoint.classes, checkpoint.palette) == (tuple("abcde"), None)
 
 
-def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[2J", "half \ud800"])
+def test_class_names_that_cannot_be_shown_are_taken_for_not_given(tmp_path: Path, name: str) -> None:
+    state = {key: tensor.clone() for key, tensor in NETWORK.state_dict().items()}
+    save_file(state, tmp_path / "a.safetensors", {"classes": json.dumps([name, *"abcd"])})
+    assert load_checkpoint(tmp_path / "a.safetensors").classes is None
+
+
+@pytest.mark.parametrize(
+    "mean", ["[1e999, 0, 0]", "[" + "9" * 1000 + ", 0, 0]", "[[[1]], 0, 0]", '"' + "x" * 9999 + '"']
+)
+def test_a_strange_normalisation_is_refused_with_a_short_line(tmp_path: Path, mean: str) -> None:
+    state = {key: tensor.clone() for key, tensor in NETWORK.state_dict().items()}
+    save_file(state, tmp_path / "a.safetensors", {"mean": mean, "std": "[1, 1, 1]"})
+    with pytest.raises(CheckpointError, match="its normalisation, mean") as error:
+        load_checkpoint(tmp_path / "a.safetensors")
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["road,car", "[" * 100_000])
+def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
     state = {name: tensor.clone() for name, tensor in NETWORK.state_dict().items()}
-    save_file(state, tmp_path / "a.safetensors", {"classes": "road,car"})
+    save_file(state, tmp_path / "a.safetensors", {"classes": text})
     with pytest.raises(CheckpointError, match="is not JSON"):
         load_checkpoint(tmp_path / "a.safetensors")
 
@@ -292,6 +343,40 @@ def test_classes_come_from_the_named_data_set_then_the_file_then_the_class_count
     assert load_checkpoint(saved(tmp_path / "five.pth", OFFICIAL)).spec((64, 64)).classes[4] == "class 4"
     with pytest.raises(CheckpointError, match="cityscapes has 19 classes, but the checkpoint has 11"):
         plain.spec((64, 64), "cityscapes")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_saved_checkpoint_carries_its_classes_colours_and_normalisation(tmp_path: Path, suffix: str) -> None:
+    path, classes, palette = tmp_path / f"own{suffix}", tuple("abcde"), tuple((i, 2 * i, 3 * i) for i in range(5))
+    save_checkpoint(path, NETWORK, classes, palette, mean=(1.5, 2.5, 3.5), std=(10.0, 20.0, 30.0))
+    spec = load_checkpoint(path).spec((64, 64))
+    assert (spec.classes, spec.palette) == (classes, palette)
+    assert (spec.mean, spec.std) == ((1.5, 2.5, 3.5), (10.0, 20.0, 30.0))
+
+
+def test_float32_checkpoints_keep_every_bit(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "own.pth", NETWORK, tuple("abcde"), ((0, 0, 0),) * 5)
+    found = load_checkpoint(tmp_path / "own.pth").state
+    assert all(torch.equal(tensor, NETWORK.state_dict()[name]) for name, tensor in found.items())
+
+
+def test_a_checkpoint_that_says_nothing_is_normalised_as_imagenet_is(tmp_path: Path) -> None:
+    spec = load_checkpoint(saved(tmp_path / "a.pth", OFFICIAL)).spec((64, 64))
+    assert (spec.mean, spec.std) == (IMAGENET_MEAN, IMAGENET_STD)
+
+
+@pytest.mark.parametrize(
+    "meta", [{"MEAN": [1, 2, 3]}, {"mean": [1, 2, 3], "std": [1, 2]}, {"MEAN": [1, 2, 3], "STD": [1, 0, 1]}]
+)
+def test_a_normalisation_that_cannot_be_used_is_refused(tmp_path: Path, meta: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match=r"its normalisation, mean .* must be three numbers each") as caught:
+        load_checkpoint(saved(tmp_path / "a.pth", {"meta": meta, "state_dict": OFFICIAL}))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_says_no_known_format_is_refused_before_saving(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"model\.bin: checkpoints are written as \.pth or \.safetensors"):
+        save_checkpoint(tmp_path / "model.bin", NETWORK, tuple("abcde"), ((0, 0, 0),) * 5)
 
 
 def test_saving_where_nothing_can_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from afformer.errors import ImageError
 from afformer.quantize.pictures import Feeds, spread, survey
-from afformer.runtime.preprocess import Fit
+from afformer.runtime.choices import Fit
 from afformer.runtime.tiling import Tiling
 from tests.builders.small_onnx import write_pictures
 from tests.builders.tiny_onnx import SPEC

@@ -18,8 +18,8 @@ from afformer.quantize.observers import Method
 from afformer.quantize.options import QuantizeOptions
 from afformer.quantize.placement import Target
 from afformer.quantize.report.data import QuantizeReport
+from afformer.runtime.choices import Fit
 from afformer.runtime.opening import OpenOptions
-from afformer.runtime.preprocess import Fit
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 from tests.builders.small_onnx import write_pictures

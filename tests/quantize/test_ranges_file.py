@@ -12,7 +12,7 @@ from afformer.errors import OutputError, QuantizeError
 from afformer.quantize.observers import Method
 from afformer.quantize.ranges import Range
 from afformer.quantize.ranges_file import CalibrationKey, load, save
-from afformer.runtime.preprocess import Fit
+from afformer.runtime.choices import Fit
 
 KEY = CalibrationKey(Method.AVERAGE, False, 64, "aa", "bb")
 RANGES = {"z first": Range(-3.25, 4.5), "a second": Range(0.0, 1 / 3)}

@@ -15,11 +15,12 @@ import pytest
 from afformer import assets
 from afformer.images import ClassMap
 from afformer.runtime.segmenter import Segmenter
+from afformer.streams.choices import Output
 from afformer.streams.flow import segment_stream
 from afformer.streams.flow_report import Ending
 from afformer.streams.frames import Frame
 from afformer.streams.live import Retry, open_stream
-from afformer.streams.sinks import FolderSink, JsonLinesSink, Output
+from afformer.streams.sinks import FolderSink, JsonLinesSink
 from afformer.streams.smoothing import Smoothing
 from afformer.streams.sources import open_source
 from afformer.streams.video_sink import VideoSink

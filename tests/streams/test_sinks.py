@@ -12,8 +12,9 @@ import pytest
 from afformer.errors import ImageError, OutputError
 from afformer.images import read_image, read_label
 from afformer.runtime.render import Renderer
+from afformer.streams.choices import Output
 from afformer.streams.frames import Frame
-from afformer.streams.sinks import FolderSink, JsonLinesSink, Output
+from afformer.streams.sinks import FolderSink, JsonLinesSink
 
 PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 RENDERER = Renderer(("road", "car", "sky"), PALETTE)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import BackendError
-from afformer.runtime.choices import Device as Device  # noqa: PLC0414 - imported from here, too
+from afformer.runtime.choices import Device
 from afformer.spec import InputKind, ModelSpec, OutputKind
 
 _THREADS_PER_CORE = 4

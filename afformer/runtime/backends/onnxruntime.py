@@ -15,7 +15,6 @@ from afformer.files import make_folder
 from afformer.runtime.backends.base import (
     Array,
     Backend,
-    Device,
     TensorInfo,
     check_tensors,
     check_threads,
@@ -23,6 +22,7 @@ from afformer.runtime.backends.base import (
 )
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
 from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
+from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 
 _SILENT = 4

@@ -13,10 +13,10 @@ from afformer.errors import BackendError
 from afformer.runtime.backends.base import (
     Array,
     Backend,
-    Device,
     check_tensors,
     check_threads,
 )
+from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec
 
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from afformer.files import sha256
-from afformer.runtime.backends.base import Device
 from afformer.runtime.backends.tensorrt_libraries import tensorrt_10_command
+from afformer.runtime.choices import Device
 from afformer.spec import Precision
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"

@@ -11,7 +11,8 @@ import torch
 
 from afformer.errors import BackendError
 from afformer.model.checkpoint import load_checkpoint
-from afformer.runtime.backends.base import Array, Backend, Device, check_threads
+from afformer.runtime.backends.base import Array, Backend, check_threads
+from afformer.runtime.choices import Device
 
 DEFAULT_HW = {"camvid": (360, 480), "cityscapes": (1024, 2048)}
 """Input sizes that a checkpoint is run at when no size is given, by data set."""

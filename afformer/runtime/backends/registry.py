@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from afformer.errors import BackendError
-from afformer.runtime.backends.base import Backend, Device, parse_device
+from afformer.runtime.backends.base import Backend, parse_device
+from afformer.runtime.choices import Device
 
 BackendFactory = Callable[..., Backend]
 """Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` as well."""

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     try {
-        afformer::Segmenter segment(argv[1]);
+        const afformer::Segmenter segment(argv[1]);
         const std::vector<std::uint8_t> pixels(3 * 480 * 640, 128);
         const afformer::ClassMap map = segment(afformer::ImageView(pixels.data(), 480, 640));
         std::cout << segment.description() << ": " << segment.spec().classes[map.at(240, 320)] << "\n";

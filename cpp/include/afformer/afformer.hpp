@@ -1,13 +1,11 @@
 // AFFormer semantic segmentation: from a picture to its class map.
 //
-//     afformer::Segmenter segment("model.onnx");
+//     const afformer::Segmenter segment("model.onnx");
 //     afformer::ClassMap map = segment(afformer::ImageView(pixels, height, width));
 #pragma once
 
-#include "backend.hpp"
 #include "errors.hpp"
 #include "image.hpp"
-#include "open.hpp"
 #include "options.hpp"
 #include "segmenter.hpp"
 #include "spec.hpp"

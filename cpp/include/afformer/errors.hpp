@@ -1,16 +1,18 @@
-// What goes wrong, as one exception type whose code the C API passes on.
+// What goes wrong, as one exception type with the status codes of the C interface.
 #pragma once
 
 #include <stdexcept>
 #include <string>
 
+#include "afformer.h"
+
 namespace afformer {
 
 enum class ErrorCode {
-    invalid_argument = 1,  // a null pointer, a negative size, an `out` of another shape
-    image = 2,             // no picture, or one that cannot be used
-    spec = 3,              // a model without a readable spec
-    backend = 4,           // the engine, its library or its device
+    invalid_argument = AFFORMER_INVALID_ARGUMENT,  // a null pointer, a negative size, an `out` of another shape
+    image = AFFORMER_IMAGE,                        // a picture that cannot be used
+    spec = AFFORMER_SPEC,                          // a model without a readable spec
+    backend = AFFORMER_BACKEND,                    // the backend, its library or its device
 };
 
 // One clear line: what, where, expected, remedy.

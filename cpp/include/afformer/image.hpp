@@ -1,4 +1,4 @@
-// Pictures in, class maps out; neither knows of any image library.
+// Pictures in, class maps out, without any image library.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ struct Size {
 
 enum class ColorOrder { rgb, bgr };
 
-// A picture of somebody else's: `(H, W, 3)` uint8, rows `stride` bytes apart, three bytes a pixel side by side.
+// A picture that belongs to somebody else: `(H, W, 3)` uint8, rows `stride` bytes apart, pixels side by side.
 struct ImageView {
     const std::uint8_t* data = nullptr;
     Size size;
@@ -33,7 +33,7 @@ struct ImageView {
         check();
     }
 
-    // Throws Error(image) if this is no picture. Called again when it is used, as the fields may have been changed.
+    // Throws Error(image) if the fields make no picture. Called again on use, as they may have been changed.
     void check() const {
         if (data == nullptr || size.height < 1 || size.width < 1 || stride < std::ptrdiff_t{3} * size.width) {
             throw Error(ErrorCode::image, "a picture must be (H, W, 3) uint8 with at least one pixel and rows at least "

@@ -1,174 +1,182 @@
-// `Segmenter`: from a picture to its class map, with nothing but a model file.
+// `Segmenter`: from a picture to its class map, with nothing but a model file. A thin cover over the C interface.
 #pragma once
 
-#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "backend.hpp"
+#include "afformer.h"
 #include "errors.hpp"
 #include "image.hpp"
-#include "open.hpp"
 #include "options.hpp"
-#include "postprocess.hpp"
-#include "preprocess.hpp"
+#include "spec.hpp"
 
 namespace afformer {
 namespace detail {
 
-// Whether none of `count` values is infinite or NaN. On the bits, since -ffast-math may compile isfinite() away.
-inline bool all_finite(const float* values, std::size_t count) noexcept {
-    constexpr std::uint32_t exponent = 0x7F800000U;
-    std::uint32_t worst = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        std::uint32_t bits = 0;
-        std::memcpy(&bits, values + i, sizeof bits);
-        worst |= static_cast<std::uint32_t>((bits & exponent) == exponent);
+inline void check(afformer_status status) {
+    switch (status) {
+        case AFFORMER_OK: return;
+        case AFFORMER_OUT_OF_MEMORY: throw std::bad_alloc();
+        case AFFORMER_INTERNAL: throw std::runtime_error(afformer_last_error());
+        default: throw Error(static_cast<ErrorCode>(status), afformer_last_error());
     }
-    return worst == 0;
+}
+
+inline std::string utf8(const std::filesystem::path& path) {
+    const auto text = path.u8string();  // from C++20 on, not a std::string
+    return {text.begin(), text.end()};
+}
+
+inline int order_of(const ImageView& picture) noexcept {
+    return picture.order == ColorOrder::bgr ? AFFORMER_BGR : AFFORMER_RGB;
+}
+
+inline ModelSpec spec_of(const afformer_segmenter* segmenter) {
+    const afformer_spec& from = *afformer_get_spec(segmenter);
+    ModelSpec spec;
+    spec.variant = from.variant;
+    spec.input = {from.height, from.width};
+    for (int id = 0; id < from.num_classes; ++id) {
+        const std::uint8_t* const color = afformer_class_color(segmenter, id);
+        spec.classes.emplace_back(afformer_class_name(segmenter, id));
+        spec.palette.push_back({color[0], color[1], color[2]});
+    }
+    spec.dataset = from.dataset;
+    spec.batch = from.batch;
+    spec.input_kind = from.takes_bytes != 0 ? InputKind::uint8 : InputKind::float32;
+    spec.output_kind = from.gives_classmap != 0 ? OutputKind::classmap : OutputKind::logits;
+    spec.precision = from.precision;
+    spec.mean = {from.mean[0], from.mean[1], from.mean[2]};
+    spec.std = {from.std[0], from.std[1], from.std[2]};
+    spec.checkpoint_sha256 = from.checkpoint_sha256;
+    spec.json = afformer_spec_json(segmenter);
+    return spec;
 }
 
 }  // namespace detail
 
-// Segments pictures of any size. Holds work buffers, so one segmenter serves one thread; it can be moved.
+// Segments pictures of any size. Any number of threads may use one segmenter at once. It can be moved.
 class Segmenter {
 public:
-    // Throws Error(backend) if the model cannot be opened, Error(spec) if it has no readable spec.
+    // Opens a model file. Throws Error(backend): no such model, or its backend, library or device is missing;
+    // Error(spec): it has no readable spec.
     explicit Segmenter(const std::filesystem::path& model, const Options& options = {})
-        : Segmenter(open_backend(model, options), options.fit) {}
+        : Segmenter(opened(options, [path = detail::utf8(model)](const afformer_options* given, auto** segmenter) {
+              return afformer_open(path.c_str(), given, segmenter);
+          })) {}
 
-    // On an engine of the caller's.
-    explicit Segmenter(std::unique_ptr<Backend> backend, Fit fit = Fit::stretch)
-        : backend_(std::move(backend)), prepare_(checked(backend_.get()).spec(), fit) {
-        prepared_.resize(static_cast<std::size_t>(spec().batch));
-        row_bytes_ = spec().input_bytes() / prepared_.size();
+    // Opens an ONNX model in memory, which may be freed afterwards.
+    [[nodiscard]] static Segmenter from_onnx(const void* model, std::size_t size, const Options& options = {}) {
+        return Segmenter(opened(options, [=](const afformer_options* given, auto** segmenter) {
+            return afformer_open_onnx(model, size, given, segmenter);
+        }));
     }
 
-    // What the model says of itself.
-    [[nodiscard]] const ModelSpec& spec() const noexcept { return backend_->spec(); }
-    // Engine, version and device, for people.
-    [[nodiscard]] const std::string& description() const noexcept { return backend_->description(); }
+    // Opens a TensorRT engine in memory: the bytes of MODEL.engine and the text of MODEL.engine.json. Both may be freed
+    // afterwards.
+    [[nodiscard]] static Segmenter from_engine(const void* engine, std::size_t size, const std::string& json,
+                                               const Options& options = {}) {
+        return Segmenter(opened(options, [&](const afformer_options* given, auto** segmenter) {
+            return afformer_open_engine(engine, size, json.c_str(), given, segmenter);
+        }));
+    }
 
-    // The class map of one picture, at the picture's own size. Throws Error(backend) if the engine fails.
-    [[nodiscard]] ClassMap operator()(const ImageView& picture) {
+    // What the model says about itself.
+    [[nodiscard]] const ModelSpec& spec() const noexcept { return spec_; }
+    // Backend, version and device, for people.
+    [[nodiscard]] const std::string& description() const noexcept { return description_; }
+
+    // The class map of one picture, at the picture's own size. Throws Error(backend) if the run fails.
+    [[nodiscard]] ClassMap operator()(const ImageView& picture) const {
         ClassMap map;
         (*this)(picture, map);
         return map;
     }
 
-    // The same in the memory of an earlier class map: with pictures of one size, nothing is allocated any more.
-    void operator()(const ImageView& picture, ClassMap& map) { segment(&picture, 1, &map); }
+    // The same in the memory of an earlier class map: with pictures of one size, nothing is allocated any more. If it
+    // fails, the map is empty.
+    void operator()(const ImageView& picture, ClassMap& map) const {
+        picture.check();
+        make_room(map, picture.size);
+        try {
+            (*this)(picture, map.ids.data(), map.ids.size());
+        } catch (...) {
+            make_room(map, {});
+            throw;
+        }
+    }
+
+    // The same in memory of the caller's: `size.height * size.width` bytes, row by row without gaps.
+    void operator()(const ImageView& picture, std::uint8_t* ids, std::size_t length) const {
+        picture.check();
+        detail::check(afformer_segment(handle_.get(), picture.data, picture.size.height, picture.size.width,
+                                       picture.stride, detail::order_of(picture), ids, length));
+    }
 
     // The class maps of several pictures, of any sizes, as many at a time as the model's batch holds.
-    [[nodiscard]] std::vector<ClassMap> batch(const std::vector<ImageView>& pictures) {
+    [[nodiscard]] std::vector<ClassMap> batch(const std::vector<ImageView>& pictures) const {
         std::vector<ClassMap> maps;
         batch(pictures, maps);
         return maps;
     }
 
-    // The same in the memory of earlier class maps.
-    void batch(const std::vector<ImageView>& pictures, std::vector<ClassMap>& maps) {
+    // The same in the memory of earlier class maps. If it fails, their content is unspecified.
+    void batch(const std::vector<ImageView>& pictures, std::vector<ClassMap>& maps) const {
+        std::vector<afformer_image> images;
+        std::vector<afformer_classmap> classmaps;
         maps.resize(pictures.size());
-        for (std::size_t start = 0; start < pictures.size(); start += prepared_.size()) {
-            const std::size_t count = std::min(prepared_.size(), pictures.size() - start);
-            segment(pictures.data() + start, count, maps.data() + start);
+        for (std::size_t i = 0; i < pictures.size(); ++i) {
+            const ImageView& picture = pictures[i];
+            picture.check();
+            make_room(maps[i], picture.size);
+            images.push_back(
+                {picture.data, picture.size.height, picture.size.width, picture.stride, detail::order_of(picture)});
+            classmaps.push_back({maps[i].ids.data(), maps[i].ids.size()});
         }
-    }
-
-    // The class map of one picture in memory of the caller's: `size.height * size.width` bytes, row by row without
-    // gaps.
-    void operator()(const ImageView& picture, std::uint8_t* ids, std::size_t length) {
-        const std::size_t expected = pixels(picture.size);
-        if (ids == nullptr || length != expected) {
-            throw Error(ErrorCode::invalid_argument,
-                        "the class map of a picture of " + std::to_string(picture.size.height) + "x" +
-                            std::to_string(picture.size.width) + " takes " + std::to_string(expected) +
-                            " bytes, but got " + (ids == nullptr ? "a null pointer" : std::to_string(length)));
-        }
-        answer(&picture, 1);
-        write(0, ids);
+        detail::check(afformer_segment_batch(handle_.get(), images.data(), classmaps.data(), images.size()));
     }
 
 private:
-    static const Backend& checked(const Backend* backend) {
-        if (backend == nullptr) {
-            throw Error(ErrorCode::invalid_argument, "a segmenter needs a backend, but got a null pointer");
+    struct Close {
+        void operator()(afformer_segmenter* segmenter) const noexcept { afformer_close(segmenter); }
+    };
+    using Handle = std::unique_ptr<afformer_segmenter, Close>;
+
+    explicit Segmenter(Handle handle)
+        : handle_(std::move(handle)),
+          spec_(detail::spec_of(handle_.get())),
+          description_(afformer_description(handle_.get())) {}
+
+    template <typename Open>
+    static Handle opened(const Options& options, const Open& open) {
+        const std::string library = detail::utf8(options.library);
+        afformer_options given = AFFORMER_OPTIONS;
+        if (options.device) {
+            given.device = *options.device == Device::cuda ? AFFORMER_CUDA : AFFORMER_CPU;
         }
-        return *backend;
+        given.threads = options.threads;
+        given.fit = options.fit == Fit::pad ? AFFORMER_PAD : AFFORMER_STRETCH;
+        given.library = library.empty() ? nullptr : library.c_str();
+        afformer_segmenter* segmenter = nullptr;
+        detail::check(open(&given, &segmenter));
+        return Handle(segmenter);
     }
 
-    static std::size_t pixels(Size size) noexcept {
-        return static_cast<std::size_t>(size.height) * static_cast<std::size_t>(size.width);
+    static void make_room(ClassMap& map, Size size) {
+        map.ids.resize(static_cast<std::size_t>(size.height) * static_cast<std::size_t>(size.width));
+        map.size = size;
     }
 
-    void segment(const ImageView* pictures, std::size_t count, ClassMap* maps) {
-        answer(pictures, count);
-        for (std::size_t i = 0; i < count; ++i) {
-            maps[i].ids.resize(pixels(pictures[i].size));
-            maps[i].size = pictures[i].size;
-            write(i, maps[i].ids.data());
-        }
-    }
-
-    // Runs the model on `count` pictures; the rows behind repeat the first, as the batch is fixed.
-    void answer(const ImageView* pictures, std::size_t count) {
-        auto* rows = static_cast<std::uint8_t*>(backend_->input());
-        for (std::size_t i = 0; i < count; ++i) {
-            prepared_[i] = prepare_(pictures[i], rows + i * row_bytes_);
-        }
-        for (std::size_t i = count; i < prepared_.size(); ++i) {
-            std::memcpy(rows + i * row_bytes_, rows, row_bytes_);
-        }
-        answer_ = backend_->run();
-        if (spec().output_kind == OutputKind::logits &&
-            !detail::all_finite(static_cast<const float*>(answer_), count * logits_in_row())) {
-            throw Error(ErrorCode::backend,
-                        description() + ": the model's logits are not finite; its numbers overflow");
-        }
-        if (spec().output_kind == OutputKind::classmap) {
-            require_known_ids(static_cast<const std::uint8_t*>(answer_), count * pixels(spec().input));
-        }
-    }
-
-    // A tensor's shape does not tell how many classes there are, and whoever looks one up trusts the ids.
-    void require_known_ids(const std::uint8_t* ids, std::size_t length) const {
-        const int largest = *std::max_element(ids, ids + length);
-        if (largest >= spec().num_classes()) {
-            throw Error(ErrorCode::backend, description() + ": differs from its own spec: class id " +
-                                                std::to_string(largest) + ", but only " +
-                                                std::to_string(spec().num_classes()) + " classes; export it again");
-        }
-    }
-
-    [[nodiscard]] std::size_t logits_in_row() const noexcept {
-        return pixels(spec().logits_size()) * static_cast<std::size_t>(spec().num_classes());
-    }
-
-    // The class map of the picture in one row of the model's answer.
-    void write(std::size_t row, std::uint8_t* ids) {
-        const Prepared& picture = prepared_[row];
-        if (spec().output_kind == OutputKind::logits) {
-            const float* logits = static_cast<const float*>(answer_) + row * logits_in_row();
-            finish_.from_logits(logits, spec().num_classes(), spec().logits_size(), picture.span_y, picture.span_x,
-                                picture.image, ids);
-        } else {
-            const auto* map = static_cast<const std::uint8_t*>(answer_) + row * pixels(spec().input);
-            finish_.resize(map, spec().input, picture.covered, picture.image, ids);
-        }
-    }
-
-    std::unique_ptr<Backend> backend_;
-    Preprocessor prepare_;
-    Postprocessor finish_;
-    std::vector<Prepared> prepared_;
-    std::size_t row_bytes_ = 0;
-    const void* answer_ = nullptr;
+    Handle handle_;
+    ModelSpec spec_;
+    std::string description_;
 };
 
 }  // namespace afformer

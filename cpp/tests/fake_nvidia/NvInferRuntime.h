@@ -3,6 +3,7 @@
 // Its plans are text, one tensor a line: NAME TYPE LENGTH LENGTH... Its network is one that Python can do as well.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cuda_runtime_api.h>
 #include <sstream>
@@ -37,16 +38,19 @@ struct Tensor {
     void* address = nullptr;
 };
 
-inline nvinfer1::ILogger* logger = nullptr;
+inline std::atomic<nvinfer1::ILogger*> logger{nullptr};
 
-// Notes the call; if it shall fail, complains as TensorRT does, with what led to it and what follows from it.
+// Notes the call; if it is to fail, complains as TensorRT does, with what led to it and what follows from it.
 inline bool refuses(const char* name) {
     if (!fails(name)) {
         return false;
     }
-    logger->log(nvinfer1::ILogger::Severity::kWARNING, "this may go wrong");
-    logger->log(nvinfer1::ILogger::Severity::kERROR, (std::string(name) + ": Error Code 1:\n  broken").c_str());
-    logger->log(nvinfer1::ILogger::Severity::kINTERNAL_ERROR, "all went down with it");
+    nvinfer1::ILogger* const to = logger;
+    to->log(nvinfer1::ILogger::Severity::kWARNING, "this may go wrong");
+    const std::string complaint = setting("AFFORMER_FAKE_COMPLAINT");
+    to->log(nvinfer1::ILogger::Severity::kERROR,
+            (std::string(name) + ": " + (complaint.empty() ? "Error Code 1:\n  broken" : complaint)).c_str());
+    to->log(nvinfer1::ILogger::Severity::kINTERNAL_ERROR, "all went down with it");
     return true;
 }
 
@@ -91,7 +95,7 @@ public:
     }
     bool enqueueV3(cudaStream_t stream) noexcept {
         stream->put([this] { fake::infer(tensors_.at(0), tensors_.at(1)); });
-        return !fake::refuses("enqueueV3");
+        return !fake::refuses("enqueueV3") && stream->gpu == fake::current();
     }
 
 private:

@@ -1,15 +1,21 @@
 // Stands in for CUDA's runtime in tests without a GPU: the part that afformer uses, working on the CPU's memory.
 //
 // AFFORMER_FAKE_GPUS is "no driver", "none", "old" (7.5) or anything else (8.6). AFFORMER_FAKE_CALLS names a file that
-// gets the name of each call. AFFORMER_FAKE_FAIL names a call that fails, or NAME:N for its Nth time.
+// gets the name of each call. AFFORMER_FAKE_FAIL names a call that fails, or NAME:N for its Nth time, and
+// AFFORMER_FAKE_COMPLAINT what TensorRT says then.
+//
+// There are two GPUs of one kind. Each thread has a current one: the first thread that asks has that of the variable
+// AFFORMER_FAKE_CURRENT, all others the first. Streams work on the GPU alone that they were made on.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,11 +26,28 @@ enum cudaError_t {
     cudaErrorStubLibrary = 34,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
+    cudaErrorInvalidResourceHandle = 400,
     cudaErrorUnknown = 999,
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 constexpr unsigned cudaHostAllocDefault = 0, cudaStreamNonBlocking = 1;
+
+namespace fake {
+
+inline std::string setting(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr ? value : "";
+}
+
+// The calling thread's current GPU.
+inline int& current() {
+    static std::atomic<bool> asked{false};
+    thread_local int gpu = asked.exchange(true) ? 0 : std::atoi(setting("AFFORMER_FAKE_CURRENT").c_str());
+    return gpu;
+}
+
+}  // namespace fake
 
 struct CUgraph_st {
     std::vector<std::function<void()>> work;
@@ -32,6 +55,7 @@ struct CUgraph_st {
 struct CUgraphExec_st : CUgraph_st {};
 struct CUstream_st {
     CUgraph_st* recorded = nullptr;
+    int gpu = fake::current();
 
     void put(const std::function<void()>& work) { recorded != nullptr ? recorded->work.push_back(work) : work(); }
 };
@@ -46,14 +70,11 @@ struct cudaDeviceProp {
 
 namespace fake {
 
-inline std::string setting(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
-
-// Notes the call, and tells whether it shall fail.
+// Notes the call, and tells whether it is to fail.
 inline bool fails(const std::string& call) {
     static std::map<std::string, int> counts;
+    static std::mutex mutex;
+    const std::lock_guard<std::mutex> lock(mutex);
     if (std::FILE* calls = std::fopen(setting("AFFORMER_FAKE_CALLS").c_str(), "a")) {
         std::fputs((call + "\n").c_str(), calls);
         std::fclose(calls);
@@ -71,6 +92,12 @@ cudaError_t call(const char* name, const Work& work, cudaError_t failure = cudaE
     return cudaSuccess;
 }
 
+// The same on a stream.
+template <typename Work>
+cudaError_t call_on(cudaStream_t stream, const char* name, const Work& work) {
+    return stream->gpu == current() ? call(name, work) : cudaErrorInvalidResourceHandle;
+}
+
 }  // namespace fake
 
 inline cudaError_t cudaGetDeviceCount(int* count) {
@@ -79,10 +106,13 @@ inline cudaError_t cudaGetDeviceCount(int* count) {
     if (gpus == "no driver") {
         return cudaErrorInsufficientDriver;
     }
-    return gpus == "none" ? cudaErrorNoDevice : fake::call("cudaGetDeviceCount", [&] { *count = 1; });
+    return gpus == "none" ? cudaErrorNoDevice : fake::call("cudaGetDeviceCount", [&] { *count = 2; });
 }
 inline cudaError_t cudaGetDevice(int* device) {
-    return fake::call("cudaGetDevice", [&] { *device = 0; });
+    return fake::call("cudaGetDevice", [&] { *device = fake::current(); });
+}
+inline cudaError_t cudaSetDevice(int device) {
+    return fake::call("cudaSetDevice", [&] { fake::current() = device; });
 }
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     const bool old = fake::setting("AFFORMER_FAKE_GPUS") == "old";
@@ -93,7 +123,9 @@ inline cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline const char* cudaGetErrorName(cudaError_t error) {
-    return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorUnknown";
+    return error == cudaErrorMemoryAllocation        ? "cudaErrorMemoryAllocation"
+           : error == cudaErrorInvalidResourceHandle ? "cudaErrorInvalidResourceHandle"
+                                                     : "cudaErrorUnknown";
 }
 inline const char* cudaGetErrorString(cudaError_t error) {
     return error == cudaErrorMemoryAllocation ? "out of memory" : "unknown error";
@@ -112,7 +144,7 @@ inline cudaError_t cudaFree(void* memory) {
     return fake::call("cudaFree", [&] { std::free(memory); });
 }
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-    return fake::call("cudaMemcpyAsync", [&] { stream->put([=] { std::memcpy(to, from, bytes); }); });
+    return fake::call_on(stream, "cudaMemcpyAsync", [&] { stream->put([=] { std::memcpy(to, from, bytes); }); });
 }
 
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
@@ -121,11 +153,11 @@ inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     return fake::call("cudaStreamDestroy", [&] { delete stream; });
 }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
-    return fake::call("cudaStreamSynchronize", [] {});
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    return fake::call_on(stream, "cudaStreamSynchronize", [] {});
 }
 inline cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-    return fake::call("cudaStreamBeginCapture", [&] { stream->recorded = new CUgraph_st; });
+    return fake::call_on(stream, "cudaStreamBeginCapture", [&] { stream->recorded = new CUgraph_st; });
 }
 // As CUDA's own: a failure still ends the recording, and gives none.
 inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
@@ -145,8 +177,8 @@ inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
     return fake::call("cudaGraphExecDestroy", [&] { delete graph; });
 }
-inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
-    return fake::call("cudaGraphLaunch", [&] {
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+    return fake::call_on(stream, "cudaGraphLaunch", [&] {
         for (const auto& work : graph->work) {
             work();
         }

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from afformer.errors import BackendError
-from afformer.runtime.backends.base import Array, Backend, Device, input_tensor, output_tensor, parse_device
+from afformer.runtime.backends.base import Array, Backend, input_tensor, output_tensor, parse_device
+from afformer.runtime.choices import Device
 from afformer.spec import OutputKind
 from tests.builders.tiny_onnx import SPEC, variants
 

@@ -11,10 +11,10 @@ import pytest
 from afformer import assets
 from afformer.errors import BackendError, SpecError
 from afformer.measure.comparison import compare_segmenters
-from afformer.runtime.backends.base import Device
 from afformer.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from afformer.runtime.backends.providers import cache_folder
 from afformer.runtime.backends.registry import open_backend
+from afformer.runtime.choices import Device
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec, Precision
 from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from afformer.errors import BackendError, SpecError
-from afformer.runtime.backends.base import Device, input_tensor
+from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from afformer.runtime.choices import Device
 from afformer.spec import InputKind, ModelSpec
 from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
 

@@ -1,0 +1,93 @@
+"""`afformer-cli train`, and the way from labels to an INT8 model as docs/train.md prints it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from afformer.cli import main
+from afformer.images import read_image
+from tests.builders.street_data import NAMES, write_names, write_streets
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+DOCS = Path(__file__).parents[2] / "docs" / "train.md"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def printed_lines() -> list[str]:
+    """The command lines of the worked example and of the sheet; the bundled model's need a GPU."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if "CAMVID" not in line]
+
+
+@pytest.fixture
+def streets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the documentation, under the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_streets(tmp_path / "streets", 24)
+    write_names(tmp_path / "streets" / "classes.txt")
+    return tmp_path
+
+
+def test_the_documented_lines_lead_from_labels_to_an_int8_model_that_knows_its_classes(streets: Path) -> None:
+    lines = printed_lines()
+    assert [line.split()[1] for line in lines] == ["train", "export", "quantize", "evaluate", "infer", "train"]
+    for line in lines:
+        done = run(*shlex.split(line)[1:])
+        assert done.exit_code == 0, done.output
+    spec = json.loads(run("inspect", "streets.int8.onnx", "--json").stdout)["spec"]
+    assert (spec["classes"], spec["precision"]) == (["sky", "road", "car"], "int8")
+    assert spec["palette"][1] == [0x80, 0x40, 0x80]
+    labelled = ("--images", "streets/images", "--labels", "streets/labels", "--json")
+    found = json.loads(run("evaluate", "streets.int8.onnx", *labelled).stdout)
+    assert found["per_class_iou"]["sky"] > 0.7
+    assert found["per_class_iou"]["road"] > 0.5
+    assert len(list((streets / "out").glob("*overlay*"))) == 24
+    assert read_image(streets / "sheet.jpg").shape[:2] == (4 * 364, 4 * 484)
+    assert not [path for path in streets.iterdir() if path.name.startswith(".")]
+
+
+def test_a_run_says_what_it_found_and_what_comes_next(streets: Path) -> None:
+    quick = ("--crop", "64x64", "--batch", 2, "--epochs", 0.2, "--checks", 1)
+    told = run("train", "streets", "--names", "streets/classes.txt", "-o", "a.pth", *quick)
+    assert re.search(r"epoch 0\.\d+  loss [\d.]+  val mIoU [\d.]+  pixel accuracy [\d.]+", told.stdout)
+    assert "next: afformer-cli export a.pth -o a.onnx --size HEIGHTxWIDTH" in told.stdout
+    report = json.loads(
+        run("train", "streets", "--names", "streets/classes.txt", "-o", "a.pth", *quick, "--json").stdout
+    )
+    assert report["pictures"] == 22
+    assert set(report["checks"][0]["per_class_iou"]) == {name.split(" #")[0] for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--names", "streets/classes.txt"), "name the checkpoint to write with -o, or a picture with --sheet"),
+        (("-o", "a.pth"), "say what the labels mean"),
+        (("-o", "a.pth", "--names", "streets/classes.txt", "--dataset", "camvid"), "say what the labels mean"),
+    ],
+)
+def test_a_command_line_that_does_not_say_enough_is_refused(
+    streets: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    done = run("train", "streets", *arguments)
+    assert done.exit_code == 2
+    assert complaint in done.stderr
+
+
+def test_labels_that_do_not_fit_the_names_are_one_line(streets: Path) -> None:
+    (streets / "two.txt").write_text("sky\nroad\n")
+    done = run("train", "streets", "--names", "two.txt", "-o", "a.pth")
+    assert done.exit_code == 1
+    assert "000.png: holds the id 2, but expected 0..1 for 2 classes" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (streets / "a.pth").exists()
