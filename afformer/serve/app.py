@@ -7,9 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from fastapi.security import APIKeyHeader
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
@@ -54,6 +55,8 @@ def make_app(state: ServerState) -> ASGIApp:
         version=__version__,
         description="Semantic segmentation over HTTP.",
         lifespan=lifespan,
+        # `Guard` asks for the key, before a route is looked for; this tells OpenAPI of it.
+        dependencies=[Security(APIKeyHeader(name="X-API-Key", auto_error=False))] if state.options.api_key else [],
         exception_handlers={
             Refusal: _refused,
             ClientLeft: _left,

@@ -1,4 +1,4 @@
-"""What OpenAPI says of `/v1/segment` beyond its options: bodies, answers and examples."""
+"""What OpenAPI says of requests beyond their options: bodies, answers and examples."""
 
 from __future__ import annotations
 
@@ -50,7 +50,23 @@ REQUEST: dict[str, Any] = {
         {"lang": "sh", "source": "curl --data-binary @street.jpg 'localhost:8000/v1/segment?output=json&regions=rle'"},
     ],
 }
-"""The body, and command lines to try."""
+"""The body of `/v1/segment`, and command lines to try."""
+
+INFER: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "example": {
+                    "inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, 360, 480, 3], "data": [0, 0, 0]}],
+                    "outputs": [{"name": "classmap", "parameters": {"binary_data": False}}],
+                }
+            },
+            "application/octet-stream": _FILE,
+        },
+    }
+}
+"""The body of `infer`: JSON, or JSON and tensors behind it."""
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {

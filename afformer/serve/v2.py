@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from afformer.runtime.backends.base import TensorInfo, input_tensor, output_tensor
+from afformer.serve import examples
 from afformer.serve.bodies import packed, read_body
 from afformer.serve.jobs import Answer
 from afformer.serve.memory import Held
@@ -109,8 +110,8 @@ async def metadata(request: Request, model: str, version: str | None = None) -> 
     )
 
 
-@router.post("/models/{model}/infer")
-@router.post("/models/{model}/versions/{version}/infer")
+@router.post("/models/{model}/infer", openapi_extra=examples.INFER)
+@router.post("/models/{model}/versions/{version}/infer", openapi_extra=examples.INFER)
 async def infer(request: Request, model: str, version: str | None = None) -> Response:
     """Runs the model on tensors, as JSON or binary."""
     state = state_of(request)

@@ -16,7 +16,8 @@ from afformer.spec import InputKind, OutputKind
 from tests.builders.serving import Running, running
 from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
 
-LIMITS = Limits(body=2_000_000, pixels=300_000, tiles=6, header_s=1.0, body_s=1.0, write_s=1.0, idle_s=1.0)
+LIMITS = Limits(body=2_000_000, pixels=300_000, tiles=6)
+IMPATIENT = Limits(header_s=1.0, body_s=1.0, write_s=1.0, idle_s=1.0)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def server(models: dict[str, Path]) -> Iterator[Running]:
     """A server that tests leave as they found it."""
     with running(models, ServeOptions(limits=LIMITS)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def impatient(models: dict[str, Path]) -> Iterator[Running]:
+    """A server that waits for a second, for tests of clients that take longer."""
+    with running(models, ServeOptions(limits=IMPATIENT)) as started:
         yield started
 
 

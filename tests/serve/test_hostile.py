@@ -211,24 +211,24 @@ def test_endless_headers_are_refused(server: Running) -> None:
     assert b" 431 " in answer
 
 
-def test_a_client_that_is_slow_with_its_headers_is_dropped(server: Running) -> None:
-    answer = server.send(b"GET / HTTP/1.1\r\nHost:")
+def test_a_client_that_is_slow_with_its_headers_is_dropped(impatient: Running) -> None:
+    answer = impatient.send(b"GET / HTTP/1.1\r\nHost:")
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-def test_a_client_that_says_nothing_is_dropped(server: Running) -> None:
-    assert server.send(b"") == b""
+def test_a_client_that_says_nothing_is_dropped(impatient: Running) -> None:
+    assert impatient.send(b"") == b""
 
 
-def test_a_client_that_is_slow_with_its_second_request_is_dropped(server: Running) -> None:
-    answer = server.send(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\nGET /v2 HTTP/1.1\r\nHos")  # both in one packet
+def test_a_client_that_is_slow_with_its_second_request_is_dropped(impatient: Running) -> None:
+    answer = impatient.send(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\nGET /v2 HTTP/1.1\r\nHos")  # both in one packet
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"HTTP/1.1 408" in answer
 
 
 @pytest.mark.parametrize("lines", [b"", b"\r\n\r\n"])
-def test_a_client_that_sends_nothing_more_is_dropped(server: Running, lines: bytes) -> None:
-    with server.connect() as connection:
+def test_a_client_that_sends_nothing_more_is_dropped(impatient: Running, lines: bytes) -> None:
+    with impatient.connect() as connection:
         connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
         connection.sendall(lines)
@@ -236,14 +236,14 @@ def test_a_client_that_sends_nothing_more_is_dropped(server: Running, lines: byt
 
 
 @pytest.mark.parametrize("path", ["/v1/segment", "/v2/models/classes/infer"])
-def test_a_client_that_is_slow_with_its_body_is_dropped(server: Running, path: str) -> None:
-    answer = server.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegin".encode())
+def test_a_client_that_is_slow_with_its_body_is_dropped(impatient: Running, path: str) -> None:
+    answer = impatient.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegin".encode())
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"did not arrive within 1 s" in answer
 
 
-def test_a_client_that_takes_no_answers_is_dropped(server: Running) -> None:
-    with server.connect() as connection, pytest.raises(ConnectionError):
+def test_a_client_that_takes_no_answers_is_dropped(impatient: Running) -> None:
+    with impatient.connect() as connection, pytest.raises(ConnectionError):
         ask_without_reading(connection)  # the server stops to read when nobody takes its answers, and then gives up
 
 
@@ -308,6 +308,12 @@ def test_health_and_the_page_need_no_key_but_models_and_metrics_do(guarded: Runn
         assert guarded.client.get(path).status_code == 200
     for path in ("/v1/models", "/metrics", "/v2", "/v2/models/logits", "/page/../metrics"):
         assert guarded.client.get(path).status_code == 401
+
+
+def test_openapi_tells_of_the_key_where_there_is_one(server: Running, guarded: Running) -> None:
+    schemes = guarded.client.get("/openapi.json").json()["components"]["securitySchemes"]
+    assert schemes["APIKeyHeader"]["name"] == "X-API-Key"
+    assert "securitySchemes" not in server.client.get("/openapi.json").json()["components"]
 
 
 def test_pages_of_other_sites_cannot_use_the_server(server: Running, png_file: bytes) -> None:

@@ -204,6 +204,8 @@ def test_openapi_has_examples_and_its_page_loads_nothing_from_elsewhere(server: 
     assert "image/jpeg" in segment["requestBody"]["content"]
     assert segment["responses"]["200"]["content"]["application/json"]["example"]["classes"]
     assert segment["x-codeSamples"]
+    infer = document["paths"]["/v2/models/{model}/infer"]["post"]
+    assert infer["requestBody"]["content"]["application/json"]["example"]["inputs"]
     page = server.client.get("/docs").text
     assert "https://" not in page
     assert server.client.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200
