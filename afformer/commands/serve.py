@@ -12,7 +12,7 @@ from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[[NAME=]MODEL]...")
+@click.argument("models", nargs=-1, metavar="[[NAME=]MODEL[,workers=N][,threads=N]]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 means all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Copies of each model.")

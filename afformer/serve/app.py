@@ -22,7 +22,7 @@ from afformer.serve.guard import Guard
 from afformer.serve.memory import MemoryBudget
 from afformer.serve.metrics import Metrics
 from afformer.serve.observe import Observer
-from afformer.serve.options import ServeOptions
+from afformer.serve.options import ModelFile, ServeOptions
 from afformer.serve.refusal import ClientLeft, Refusal
 from afformer.serve.repository import Repository
 from afformer.serve.state import ServerState, state_of
@@ -33,7 +33,7 @@ _POLICY = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob
 _log = logging.getLogger(__name__)
 
 
-def make_state(models: Mapping[str, Path], options: ServeOptions) -> ServerState:
+def make_state(models: Mapping[str, ModelFile], options: ServeOptions) -> ServerState:
     """What a server works with; no model is loaded yet."""
     metrics, memory = Metrics(), MemoryBudget(options.limits.memory)
     metrics.watch_memory(lambda: memory.held)

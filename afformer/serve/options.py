@@ -13,7 +13,9 @@ from afformer.errors import AfformerError
 from afformer.runtime.opening import OpenOptions
 
 API_KEY_VARIABLE = "AFFORMER_API_KEY"
+MOST_WORKERS = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NUMBER = re.compile(r"(?P<rest>.+),(?P<key>workers|threads)=(?P<number>[0-9]{1,9})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,30 +74,58 @@ class ServeOptions:
     api_key: str | None = None
 
 
-def named_models(arguments: tuple[str, ...]) -> dict[str, Path]:
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A model to serve.
+
+    Attributes:
+        path: Its file.
+        workers: Threads with a copy each; None takes the server's.
+        threads: CPU threads of each copy; None takes the server's.
+    """
+
+    path: Path
+    workers: int | None = None
+    threads: int | None = None
+
+    def adapt(self, options: ServeOptions) -> ServeOptions:
+        """The server's options, with those of this model."""
+        threads = options.open_options.threads if self.threads is None else self.threads
+        open_options = dataclasses.replace(options.open_options, threads=threads)
+        return dataclasses.replace(options, workers=self.workers or options.workers, open_options=open_options)
+
+
+def named_models(arguments: tuple[str, ...]) -> dict[str, ModelFile]:
     """The models to serve by name, from `MODEL` (named by its file) and `NAME=MODEL`; the bundled one if there is none.
 
+    `,workers=N` and `,threads=N` after the file are for that model alone.
+
     Raises:
-        AfformerError: A name that would not do in a URL, or that is used twice.
+        AfformerError: A name that would not do in a URL or is used twice, or a number that is out of range.
     """
-    models: dict[str, Path] = {}
+    models: dict[str, ModelFile] = {}
     for argument in arguments or (str(MODEL),):
-        name, path = _named(argument)
+        name, file = _named(argument)
         if not _NAME.fullmatch(name):
             raise AfformerError(
                 f"model name '{name}': expected letters, digits, '.', '_' and '-', 100 at most; write NAME=MODEL"
             )
         if name in models:
             raise AfformerError(f"model name '{name}' is given twice; write NAME=MODEL to tell the models apart")
-        models[name] = path
+        models[name] = file
     return models
 
 
-def _named(argument: str) -> tuple[str, Path]:
+def _named(argument: str) -> tuple[str, ModelFile]:
+    numbers: dict[str, int] = {}
+    while found := _NUMBER.fullmatch(argument):
+        argument, numbers[found["key"]] = found["rest"], int(found["number"])
+    if numbers.get("workers", 1) not in range(1, MOST_WORKERS + 1):
+        raise AfformerError(f"{argument}: workers must be 1 to {MOST_WORKERS}, got {numbers['workers']}")
     name, equals, path = argument.partition("=")
-    if equals and not Path(argument).exists():
-        return name, Path(path)
-    return Path(argument).stem, Path(argument)
+    if not equals or Path(argument).exists():
+        name, path = Path(argument).stem, argument
+    return name, ModelFile(Path(path), **numbers)
 
 
 def read_api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:

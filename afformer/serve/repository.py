@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from afformer.errors import AfformerError
 from afformer.serve.metrics import Metrics
-from afformer.serve.options import ServeOptions
+from afformer.serve.options import ModelFile, ServeOptions
 from afformer.serve.refusal import Refusal
 from afformer.serve.served_model import ServedModel
 
@@ -29,7 +28,7 @@ class Repository:
         metrics: Where they are counted.
     """
 
-    def __init__(self, files: Mapping[str, Path], options: ServeOptions, metrics: Metrics) -> None:
+    def __init__(self, files: Mapping[str, ModelFile], options: ServeOptions, metrics: Metrics) -> None:
         self._files, self._options, self._metrics = dict(files), options, metrics
         self._ready: dict[str, ServedModel] = {}
         self._reasons = dict.fromkeys(files, "not loaded")
@@ -127,7 +126,8 @@ class Repository:
         self._ready.clear()
 
     def _open(self, name: str) -> ServedModel:
-        return ServedModel.open(name, self._files[name], self._options, self._metrics)
+        file = self._files[name]
+        return ServedModel.open(name, file.path, file.adapt(self._options), self._metrics)
 
     def _set(self, name: str, model: ServedModel) -> None:
         self._ready[name] = model

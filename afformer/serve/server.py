@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -17,12 +16,14 @@ from afformer.errors import AfformerError
 from afformer.serve.app import make_app, make_state
 from afformer.serve.connections import protocol_of
 from afformer.serve.observe import JsonLines
-from afformer.serve.options import ServeOptions
+from afformer.serve.options import ModelFile, ServeOptions
 
 _log = logging.getLogger(__name__)
 
 
-def serve(models: Mapping[str, Path], options: ServeOptions, *, started: Callable[[str], None] | None = None) -> None:
+def serve(
+    models: Mapping[str, ModelFile], options: ServeOptions, *, started: Callable[[str], None] | None = None
+) -> None:
     """Serves models until a signal ends it; accepted requests are answered first.
 
     Args:

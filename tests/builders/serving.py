@@ -16,7 +16,7 @@ import uvicorn
 from afformer.runtime.backends.base import Array, Backend
 from afformer.runtime.opening import OpenOptions
 from afformer.serve.app import make_app, make_state
-from afformer.serve.options import ServeOptions
+from afformer.serve.options import ModelFile, ServeOptions
 from afformer.serve.server import make_server
 from afformer.serve.state import ServerState
 from afformer.spec import ModelSpec
@@ -103,7 +103,7 @@ def read_all(connection: socket.socket) -> bytes:
 def running(models: Mapping[str, Path], options: ServeOptions | None = None) -> Iterator[Running]:
     """Serves models in a thread until the end of the block."""
     options = options or ServeOptions()
-    state = make_state(models, options)
+    state = make_state({name: ModelFile(path) for name, path in models.items()}, options)
     state.repository.open_all()
     server = make_server(make_app(state), options)
     state.ending = lambda: server.should_exit
