@@ -46,7 +46,7 @@ def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
         raise Refusal(413, f"the picture has more than the {limits.pixels} pixels that are allowed") from error
     except UnidentifiedImageError as error:
         raise Refusal(415, f"the body is not a picture that can be read; {_EXPECTED}") from error
-    except (OSError, SyntaxError, ValueError, LookupError, MemoryError, EOFError) as error:
+    except Exception as error:  # whatever Pillow trips over in damaged headers
         raise Refusal(400, f"the picture's header is damaged; {_EXPECTED}") from error
     if width * height > limits.pixels:
         raise Refusal(
@@ -55,16 +55,23 @@ def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
     return height, width
 
 
-def decode(data: bytes) -> RGBImage:
+def decode(data: bytes, size: tuple[int, int]) -> RGBImage:
     """The picture, `(H, W, 3)` uint8 RGB, as `afformer-cli infer` reads it.
+
+    Args:
+        data: The file.
+        size: Its height and width, by `picture_size`; the other way round in a picture that its EXIF data turns.
 
     Raises:
         Refusal: 400, damaged.
     """
     try:
-        return decode_image(data, "picture")
+        image = decode_image(data, "picture")
     except ImageError as error:
         raise Refusal(400, str(error)) from error
+    if sorted(image.shape[:2]) != sorted(size):
+        raise Refusal(400, "picture: its header and its content differ in size")
+    return image
 
 
 def _is_picture(body: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from afformer.serve.bodies import packed, read_body
 from afformer.serve.pictures import decode, picture_bytes, picture_size
 from afformer.serve.results import Look, Output, Regions, choose, write_result
 from afformer.serve.served_model import ServedModel
-from afformer.serve.state import ServerState, state_of
+from afformer.serve.state import state_of
 from afformer.serve.timing import server_timing
 
 _BYTES_PER_PIXEL = 12
@@ -62,7 +63,8 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
         fit = query.fit or served.fit
         served.check_picture(size, fit)
         held.add(_BYTES_PER_PIXEL * size[0] * size[1])
-        return await _segmented(request, data, fit, look, (state, served, query.timeout))
+        deadline_s = min(query.timeout or state.limits.deadline_s, state.limits.deadline_s)
+        return await _segmented(request, _Task(data, size, fit, look, deadline_s), served)
 
 
 @router.get("/models")
@@ -73,23 +75,31 @@ async def models(request: Request) -> JSONResponse:
     return JSONResponse({"models": loaded, "max_pixels": state.limits.pixels})
 
 
-async def _segmented(
-    request: Request, data: bytes, fit: Fit, look: Look, to: tuple[ServerState, ServedModel, float | None]
-) -> Response:
-    state, served, timeout = to
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """A picture's file, its (height, width), and what is to be done with it."""
+
+    data: bytes
+    size: tuple[int, int]
+    fit: Fit
+    look: Look
+    deadline_s: float
+
+
+async def _segmented(request: Request, task: _Task, served: ServedModel) -> Response:
+    look = task.look
     start = time.perf_counter_ns()
     with served.place():
-        image = await asyncio.to_thread(decode, data)
+        image = await asyncio.to_thread(decode, task.data, task.size)
         decoded = time.perf_counter_ns()
-        job = served.put(image, fit)
-    deadline = min(timeout or state.limits.deadline_s, state.limits.deadline_s)
-    answer = await served.answer(job, deadline, request.receive)
+        job = served.put(image, task.fit)
+    answer = await served.answer(job, task.deadline_s, request.receive)
     answered = time.perf_counter_ns()
     accepted = request.headers.get("accept-encoding", "") if look.output in (Output.JSON, Output.RAW) else ""
     content, headers = await asyncio.to_thread(_written, image, answer.value, served, look, accepted)
     spent = {"decode": decoded - start, "encode": time.perf_counter_ns() - answered}
     for stage, ns in spent.items():
-        state.metrics.stage(served.name, stage, ns)
+        state_of(request).metrics.stage(served.name, stage, ns)
     timing = server_timing(answer.timing, decode_ns=spent["decode"], encode_ns=spent["encode"])
     return Response(content, media_type=look.media_type, headers={**headers, "Server-Timing": timing})
 

@@ -20,6 +20,8 @@ from afformer.spec import ModelSpec
 DATATYPES = {"uint8": "UINT8", "int32": "INT32", "float32": "FP32"}
 """Names of our tensors' types in the protocol."""
 LENGTH_HEADER = "Inference-Header-Content-Length"
+_DEPTH = 8
+"""How deeply arrays of numbers may be nested."""
 _NUMBERS = {"u": "iu", "i": "iu", "f": "iuf"}
 """Kinds of JSON numbers that a tensor of a kind can be made of."""
 
@@ -227,17 +229,28 @@ def _from_bytes(size: object, tensors: memoryview, shape: tuple[int, ...], dtype
 
 
 def _from_json(data: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
-    try:
-        numbers = np.array(data)
-    except (ValueError, OverflowError) as error:
-        raise Refusal(400, f"input '{name}': 'data' must be numbers, flat or nested as the shape") from error
-    if numbers.dtype.kind not in _NUMBERS[dtype.kind] or numbers.size == 0:
-        raise Refusal(400, f"input '{name}': 'data' must be an array of numbers of {DATATYPES[dtype.name]}")
+    kind = DATATYPES[dtype.name]
+    # numpy would read strings as well, and reserve for each as much memory as the longest takes
+    numbers = np.array(_flat(data, f"input '{name}': 'data' must be an array of numbers of {kind}"))
+    if numbers.dtype.kind not in _NUMBERS[dtype.kind]:
+        raise Refusal(400, f"input '{name}': 'data' must be an array of numbers of {kind}")
     if numbers.size != np.prod(shape):
         raise Refusal(400, f"input '{name}': expected {np.prod(shape)} numbers for its shape, got {numbers.size}")
     with np.errstate(over="ignore"):
         values = numbers.astype(dtype)
     exact = np.isfinite(values).all() if dtype.kind == "f" else (values == numbers).all()
     if not exact:
-        raise Refusal(400, f"input '{name}': 'data' holds numbers beyond the range of {DATATYPES[dtype.name]}")
+        raise Refusal(400, f"input '{name}': 'data' holds numbers beyond the range of {kind}")
     return values.reshape(shape)
+
+
+def _flat(data: object, problem: str, depth: int = _DEPTH) -> list[int | float]:
+    """The numbers of nested arrays, in order."""
+    if not isinstance(data, list) or not data:
+        raise Refusal(400, problem)
+    kinds = set(map(type, data))
+    if kinds <= {int, float}:
+        return data
+    if kinds != {list} or not depth:
+        raise Refusal(400, problem)
+    return [number for part in data for number in _flat(part, problem, depth - 1)]

@@ -76,6 +76,10 @@ NOT_PICTURES = {
     "jpeg of no height": jpeg_of(10, 0),
     "jpeg without pixels": jpeg_of(10, 10),
     "webp without pixels": webp_of(10, 10),
+    "webp whose canvas is larger than its picture": webp_of(100, 100)
+    + b"VP8L"
+    + struct.pack("<I", 6)
+    + b"\x2f\0\0\0\0\0",
     "png with a wrong checksum": png_of(10, 10, bytes(310))[:-20] + bytes(20),
 }
 BOMBS = {
