@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
@@ -40,6 +42,8 @@ def serve(
         server = make_server(make_app(state), options)
         state.ending = lambda: server.should_exit
         state.metrics.watch_connections(lambda: len(server.server_state.connections))
+        if not options.api_key and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+            _log.warning("anybody who reaches this address can use the server; set an API key")
         if started:
             started(_url(listener))
         with _quiet_signals():
@@ -65,7 +69,11 @@ def make_server(app: object, options: ServeOptions) -> uvicorn.Server:
 
 
 def log_as_json() -> None:
-    """Sends all logging to stderr, one JSON object a line."""
+    """Sends all logging to stderr, one JSON object a line.
+
+    To be called before a model is opened: ONNX Runtime's telemetry, which writes lines of its own, is turned off.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
