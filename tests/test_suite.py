@@ -16,6 +16,8 @@ WITHOUT_A_MODULE = {
     "model/reading/test_forms.py": "every form of checkpoint",
     "model/reading/test_hostile.py": "files made to do harm",
     "runtime/test_imports.py": "what importing the runtime loads",
+    "serve/test_hostile.py": "requests made to do harm",
+    "serve/test_page.py": "the server's page in a browser",
     "streams/test_steady_state.py": "memory over many frames",
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
