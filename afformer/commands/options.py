@@ -32,8 +32,7 @@ class BundledOrFile(click.ParamType):  # type: ignore[type-arg] # generic in new
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path that is meant."""
-        path = Path(value)
-        return self._bundled if str(value) == assets.NAME and not path.exists() else path
+        return assets.file_or_bundled(value, self._bundled)
 
 
 ModelFile = BundledOrFile(assets.MODEL)
