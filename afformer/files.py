@@ -37,7 +37,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuses a path before the work whose result could not be written there.
+    """Refuses a path before the work whose result could not be written there; creates missing parent folders.
 
     Raises:
         OutputError: `path` is a folder, or nothing can be written beside it.
@@ -45,6 +45,7 @@ def check_writable(path: Path) -> None:
     check_name(path)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
+    make_folder(path.parent)
     with _writing(path), temporary_file(path):
         pass
 

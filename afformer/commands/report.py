@@ -49,17 +49,18 @@ def print_error(message: str) -> None:
     click.echo(f"Error: {' '.join(message.split())}", err=True)
 
 
-def exit_with(failures: Sequence[str], signal_code: int = 0) -> None:
-    """Reports pictures that failed, one line each, and ends the command if there are any or a signal has come.
+def exit_with(failures: Sequence[str], *, noun: str = "picture", signal_code: int = 0) -> None:
+    """Reports what failed, one line each, and ends the command if anything did or a signal has come.
 
     Args:
         failures: Why each of them failed.
+        noun: What each of them is.
         signal_code: Exit code if a signal has ended the work, else 0.
     """
     for reason in failures:
         print_error(reason)
     if failures:
-        print_error(f"{count(len(failures), 'picture')} could not be used")
+        print_error(f"{count(len(failures), noun)} could not be used")
     if failures or signal_code:
         sys.exit(signal_code or 1)
 

@@ -164,17 +164,22 @@ def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
         "engine_sha256": text(engine["sha256"]),
         "library": Library(tensorrt["library"]),
         "version": _version(tensorrt["version"]),
-        "cuda": text(tensorrt["cuda"]),
-        "gpu": None if gpu is None else Gpu(text(gpu["name"]), _capability(gpu["compute_capability"])),
-        "source": text(source["name"]),
+        "cuda": _line(tensorrt["cuda"]),
+        "gpu": None if gpu is None else Gpu(_line(gpu["name"]), _capability(gpu["compute_capability"])),
+        "source": _line(source["name"]),
         "source_sha256": text(source["sha256"]),
         "version_compatible": bool(engine["version_compatible"]),
         "hardware_compatible": bool(engine["hardware_compatible"]),
     }
 
 
+def _line(value: Any) -> str:
+    """A text that stands in messages of one line."""
+    return " ".join(text(value).split())
+
+
 def _version(value: Any) -> str:
-    version = text(value)
+    version = _line(value)
     if len(version_numbers(version)) < _VERSION_NUMBERS:  # of no numbers, any version would be the same
         raise ValueError(f"tensorrt.version is {quoted(version)}, expected three numbers or more like 10.3.0")
     return version

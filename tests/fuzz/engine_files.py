@@ -29,7 +29,13 @@ def _run(path: Path) -> None:
 def _seeds() -> list[bytes]:
     for_any = dataclasses.replace(_GOOD, gpu=None, library=Library.TENSORRT_RTX, version_compatible=True)
     good = [info.to_json().encode() for info in (_GOOD, for_any)]
-    return [*good, b"[" * 100_000, good[0].replace(b"10.3.0", b"x"), good[0].replace(b'"8.7"', b'"8.7.6"')]
+    return [
+        *good,
+        b"[" * 100_000,
+        good[0].replace(b"10.3.0", b"x"),
+        good[0].replace(b'"8.7"', b'"8.7.6"'),
+        good[0].replace(b"Orin", rb"O\n"),
+    ]
 
 
 TARGET = Target(_run, _seeds, changed, ("afformer.tensorrt", "afformer.spec"), ".json")
