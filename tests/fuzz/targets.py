@@ -10,7 +10,18 @@ from pathlib import Path
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
-NAMES = (*("checkpoints", "models", "specs", "engine_files", "ranges", "class_names", "pictures", "labels", "videos"),)
+NAMES = (
+    "checkpoints",
+    "models",
+    "specs",
+    "engine_files",
+    "ranges",
+    "class_names",
+    "pictures",
+    "labels",
+    "videos",
+    "http_bodies",
+)
 """Modules beside this one; each has a `TARGET`."""
 
 
