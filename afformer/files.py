@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | memoryview) -> None:
     """Writes a file through `replacing`.
 
     Raises:

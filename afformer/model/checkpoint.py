@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from afformer import datasets
 from afformer.errors import CheckpointError, OutputError
-from afformer.files import replacing, sha256
+from afformer.files import sha256, write_file
 from afformer.model.accounting import account_for
 from afformer.model.files import open_checkpoint_file
 from afformer.model.labels import labels_in, normalisation_in
@@ -125,13 +127,23 @@ def save_checkpoint(
         if not name.endswith("num_batches_tracked")
     }
     facts = {"classes": list(classes), "palette": [list(c) for c in palette], "mean": list(mean), "std": list(std)}
-    with replacing(path) as temporary:
-        if path.suffix == ".pth":
-            torch.save({"meta": {key.upper(): value for key, value in facts.items()}, "state_dict": state}, temporary)
-            return
-        small = {name: tensor.half() if tensor.dim() > 1 else tensor.float() for name, tensor in state.items()}
-        texts = {"variant": network.config.name} | {key: json.dumps(value) for key, value in facts.items()}
-        temporary.write_bytes(safetensors.torch.save(small, texts))
+    if path.suffix == ".pth":
+        write_saved({"meta": {key.upper(): value for key, value in facts.items()}, "state_dict": state}, path)
+        return
+    small = {name: tensor.half() if tensor.dim() > 1 else tensor.float() for name, tensor in state.items()}
+    texts = {"variant": network.config.name} | {key: json.dumps(value) for key, value in facts.items()}
+    write_file(path, safetensors.torch.save(small, texts))
+
+
+def write_saved(content: dict[str, Any], path: Path) -> None:
+    """Writes what `torch.save` makes, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    data = io.BytesIO()  # of a full disk, PyTorch's own writer makes an error of its own without a reason
+    torch.save(content, data)
+    write_file(path, data.getbuffer())
 
 
 def check_suffix(path: Path) -> None:

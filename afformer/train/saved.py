@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from afformer.errors import AfformerError
-from afformer.files import check_writable, replacing
-from afformer.model.checkpoint import check_suffix
+from afformer.files import check_writable, write_file
+from afformer.model.checkpoint import check_suffix, write_saved
 from afformer.train.curve import Check, curve_svg
 
 
@@ -54,10 +54,8 @@ class RunFiles:
             OutputError: A file cannot be written.
         """
         history = [dataclasses.asdict(check) for check in checks]
-        with replacing(self.resume) as path:
-            torch.save({"setting": self.setting, "checks": history, "state": state}, path)
-        with replacing(self.curve) as path:
-            path.write_text(curve_svg(checks, title), "utf-8")
+        write_saved({"setting": self.setting, "checks": history, "state": state}, self.resume)
+        write_file(self.curve, curve_svg(checks, title).encode())
 
     def load(self) -> tuple[dict[str, Any], list[Check]] | None:
         """The state and the checks of a run that was stopped, or None if there is none.

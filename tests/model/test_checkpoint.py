@@ -4,6 +4,8 @@ import collections
 import json
 import os
 import pickle
+import signal
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -390,3 +392,20 @@ def test_saving_where_nothing_can_be_written_leaves_nothing(tmp_path: Path) -> N
 def test_official_checkpoints_load_with_the_classes_of_their_data_set(shared: Path, name: str) -> None:
     checkpoint = load_checkpoint(shared / "golden" / f"{name}.pth")
     assert name == f"{checkpoint.config.name}_{checkpoint.spec((64, 64)).dataset}_{name.rsplit('_', maxsplit=1)[-1]}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    import resource
+
+    network, before = random_network(AFFormerConfig.tiny(), 2), resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=f"{name}: cannot be written"):
+            save_checkpoint(tmp_path / name, network, ("a", "b"), ((1, 2, 3), (4, 5, 6)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
