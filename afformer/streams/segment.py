@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from afformer.errors import OutputError
+from afformer.errors import ImageError, OutputError
 from afformer.files import make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
@@ -18,14 +18,14 @@ from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec
-from afformer.streams.choices import Output
+from afformer.streams.choices import Codec, Output
 from afformer.streams.flow import segment_stream
-from afformer.streams.flow_report import FlowReport
+from afformer.streams.flow_report import Ending, FlowReport
 from afformer.streams.frames import Frame, FrameSource
 from afformer.streams.picture_files import PictureFiles
 from afformer.streams.sinks import FolderSink, JsonLinesSink, Sink, frame_report
 from afformer.streams.smoothing import Smoothing
-from afformer.streams.sources import SourceLocation, open_source
+from afformer.streams.sources import Opener, SourceLocation, openers
 from afformer.streams.video_sink import DEFAULT_FPS, VideoSink
 from afformer.streams.window import OpenCvGui, Window
 
@@ -50,6 +50,7 @@ class OutputOptions:
         smooth: Frames in a row that it takes to change a pixel of a video; 1 changes it at once.
         fps: Frames per second of the video, for sources without a rate of their own, such as numbered pictures; None
             means `DEFAULT_FPS`.
+        codec: What videos are encoded with.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -63,6 +64,7 @@ class OutputOptions:
     colours: Colours = Colours.AUTO
     smooth: int = 1
     fps: float | None = None
+    codec: Codec = Codec.H264
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,28 +113,71 @@ def segment_pictures(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded_opencv())
-        frames = _without_results(stack.enter_context(open_source(source)), folder)
-        options = _with_defaults(output_options, frames, folder)
-        _check_fps(options, frames)
+        first, *others = openers(source)
+        opened = stack.enter_context(first())  # before the model, so that a source that is not there is told at once
+        _check_fps(_with_defaults(output_options, opened, folder), opened)
         backend = stack.enter_context(open_options.open_backend(model))
-        renderer = _renderer(backend.spec, options)
-        pictures = _PictureReports(backend.spec.classes, frames, on_progress)
-        window = None
-        if options.show:  # before the sinks, as it may fail
-            still = not (_is_video(frames) or options.video)
-            window = Window(renderer, OpenCvGui(), folder=folder or Path(), legend=options.legend, still=still)
-            stack.callback(window.close)
-        flow = segment_stream(
-            Segmenter(backend, fit=open_options.fit),
-            frames,
-            window=window,
-            sinks=_sinks(options, frames, renderer, folder),
-            smoothing=Smoothing(options.smooth) if options.smooth > 1 else None,
-            on_frame=pictures.add,
-        )
-        screenshots = window.screenshots if window else []
-        written = [*pictures.written, *screenshots, *flow.finished]
-        return SegmentReport(backend.description, pictures.reports, written, flow)
+        run = _Run(Segmenter(backend, fit=open_options.fit), backend.spec, folder, output_options, on_progress)
+        run.segment(opened)
+        for opener in others:
+            if run.flow.ending is not Ending.SOURCE:
+                break
+            run.open_and_segment(opener)
+        return SegmentReport(backend.description, run.pictures, run.written, run.flow)
+
+
+class _Run:
+    """Segments one source after the other, and sums up what was done."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        spec: ModelSpec,
+        folder: Path | None,
+        options: OutputOptions,
+        on_progress: OnProgress,
+    ) -> None:
+        self.pictures: list[dict[str, Any]] = []
+        self.written: list[Path] = []
+        self.flow = FlowReport()
+        self._segmenter, self._spec, self._folder = segmenter, spec, folder
+        self._options, self._on_progress = options, on_progress
+
+    def open_and_segment(self, opener: Opener) -> None:
+        """One of several sources: that it cannot be opened does not stop the others."""
+        try:
+            source = opener()
+        except ImageError as error:
+            self.flow.failures.append(Frame(0, "", error))
+            return
+        with source:
+            self.segment(source)
+
+    def segment(self, source: FrameSource) -> None:
+        frames = _without_results(source, self._folder)
+        options = _with_defaults(self._options, frames, self._folder)
+        _check_fps(options, frames)
+        renderer = _renderer(self._spec, options)
+        reports = _PictureReports(self._spec.classes, frames, self._on_progress)
+        with contextlib.ExitStack() as stack:
+            window = None
+            if options.show:  # before the sinks, as it may fail
+                still = frames.still and not options.video
+                window = Window(
+                    renderer, OpenCvGui(), folder=self._folder or Path(), legend=options.legend, still=still
+                )
+                stack.callback(window.close)
+            flow = segment_stream(
+                self._segmenter,
+                frames,
+                window=window,
+                sinks=_sinks(options, frames, renderer, self._folder),
+                smoothing=Smoothing(options.smooth) if options.smooth > 1 else None,
+                on_frame=reports.add,
+            )
+        self.pictures += reports.reports
+        self.written += [*reports.written, *(window.screenshots if window else []), *flow.finished]
+        self.flow.add(flow)
 
 
 class _PictureReports:
@@ -146,7 +191,7 @@ class _PictureReports:
     def add(self, frame: Frame, classmap: ClassMap, files: list[Path]) -> None:
         self._done += 1
         self._on_progress(self._done, self._source.length)
-        if not _is_video(self._source):
+        if self._source.still:
             self.written += files
             report = frame_report(frame, classmap, self._classes)
             self.reports.append({**report, "files": [str(file) for file in files]})
@@ -156,11 +201,6 @@ def _renderer(spec: ModelSpec, options: OutputOptions) -> Renderer:
     return Renderer(
         spec.classes, spec.palette, options.opacity, options.outlines, names=options.names, colours=options.colours
     )
-
-
-def _is_video(source: FrameSource) -> bool:
-    """Whether these are frames of a video, camera or stream, not pictures."""
-    return not isinstance(source, PictureFiles)
 
 
 def _without_results(source: FrameSource, folder: Path | None) -> FrameSource:
@@ -175,8 +215,8 @@ def _without_results(source: FrameSource, folder: Path | None) -> FrameSource:
 def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | None) -> OutputOptions:
     if options.outputs or options.video or options.json_lines or (folder is None and options.show):
         return options
-    outputs = () if _is_video(source) else (Output.OVERLAY, Output.MASK)
-    return dataclasses.replace(options, outputs=outputs, video=_is_video(source))
+    outputs = (Output.OVERLAY, Output.MASK) if source.still else ()
+    return dataclasses.replace(options, outputs=outputs, video=not source.still)
 
 
 def _check_fps(options: OutputOptions, source: FrameSource) -> None:
@@ -201,9 +241,18 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
         path = folder / f"{source.name}_overlay.mp4"
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
-        paced = _is_video(source) and (source.live or source.fps is None)
         fps = next(rate for rate in (source.fps, options.fps, DEFAULT_FPS) if rate is not None)
-        sinks.append(VideoSink(path, renderer, fps, paced=paced, legend=options.legend))
+        sinks.append(
+            VideoSink(
+                path,
+                renderer,
+                fps,
+                live=source.live,
+                legend=options.legend,
+                codec=options.codec,
+                track=source.track,
+            )
+        )
     if options.json_lines:
         sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
     return sinks
