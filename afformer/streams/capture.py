@@ -1,7 +1,7 @@
 """What cameras and streams share: opening and reading them with OpenCV, and their frame rates.
 
-OpenCV knows the cameras of every system by number, which PyAV does not. Streams stay beside them: they need neither exact
-times nor sound, and users set how FFmpeg opens them with `OPENCV_FFMPEG_CAPTURE_OPTIONS`.
+OpenCV knows the cameras of every system by number, which PyAV does not. Streams stay beside them: they need neither
+exact times nor sound, and users set how FFmpeg opens them with `OPENCV_FFMPEG_CAPTURE_OPTIONS`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -76,7 +77,7 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, size_wh: tuple[int, int], codec: Codec, track: Track, fps: float, title: str
+        self, path: Path, size_wh: tuple[int, int], codec: Codec, *, track: Track, fps: float, title: str
     ) -> None:
         self._encoder, self._title = _ENCODERS[codec], title
         width, height = (side - side % 2 if self._encoder.even else side for side in size_wh)
@@ -84,6 +85,7 @@ class VideoWriter:
         """Of the video."""
         self._base = _time_base(track.time_base, codec)
         self._last = -1
+        self._sound: Sound | None = None
         self._shown: dict[int, int] = {}
         options = {}
         if path.suffix.lower() in _QUICKTIME:  # where the video starts is stored in these units
@@ -139,9 +141,9 @@ class VideoWriter:
         finally:
             self._abandon()
 
-    def _add_stream(self, track: Track, fps: float) -> av.VideoStream:
+    def _add_stream(self, track: Track, fps: float) -> Any:
         rate = Fraction(fps).limit_denominator(1001)
-        stream = self._file.add_stream(self._encoder.name, rate=rate, options=dict(self._encoder.options))
+        stream: Any = self._file.add_stream(self._encoder.name, rate=rate, options=dict(self._encoder.options))
         stream.width, stream.height = self.size_wh
         stream.pix_fmt = self._encoder.pixels
         stream.time_base = stream.codec_context.time_base = self._base
@@ -155,7 +157,8 @@ class VideoWriter:
         width, height = self.size_wh
         picture = picture[:height, :width]
         if self._encoder.pixels == "yuv420p" and self._encoder.even:  # OpenCV takes even sizes, in half the time
-            return av.VideoFrame.from_ndarray(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)), "yuv420p")
+            yuv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
+            return av.VideoFrame.from_ndarray(yuv, "yuv420p")
         return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24").reformat(format=self._encoder.pixels)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
@@ -177,7 +180,7 @@ class VideoWriter:
     def _abandon(self) -> None:
         with contextlib.suppress(av.error.FFmpegError):  # an error was reported before, or there was none
             self._file.close()
-        if getattr(self, "_sound", None):
+        if self._sound:
             self._sound.close()
 
 

@@ -18,9 +18,8 @@ from afformer.streams.picture_files import PictureFiles
 log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"%(?:0?(\d+))?d")
-_UNREADABLE = frozenset(
-    f".{name}" for name in ["arw", "cr2", "cr3", "dng", "heic", "heif", "jxl", "nef", "orf", "pef", "psd", "raf", "raw", "rw2", "srw", "svg", "xcf"]
-)
+_RAW = "arw cr2 cr3 dng nef orf pef raf raw rw2 srw"
+_UNREADABLE = frozenset(f".{name}" for name in f"{_RAW} heic heif jxl psd svg xcf".split())
 """Extensions of pictures that are left out of folders, but counted."""
 
 
@@ -75,7 +74,7 @@ def _expand(location: str | Path, extensions: Collection[str]) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """The files of a folder and its subfolders, which links may lead to; each folder once, if possible without a link."""
+    """The files of a folder and its subfolders, which links may lead to; each folder once."""
     seen: set[str] = set()
     waiting, links = collections.deque([folder]), collections.deque[Path]()
     while waiting or links:

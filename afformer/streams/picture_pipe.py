@@ -78,7 +78,7 @@ class Ahead:
 class PicturePipe(FrameSource):
     """JPEG and PNG pictures that follow each other, each decoded as its file would be. They may differ in size.
 
-    They have neither a rate nor time stamps. A single one is a still picture. Can be read several times if it is a file.
+    They have neither a rate nor time stamps. A single one is a still picture. A file can be read several times.
 
     Args:
         file: An open file, or the path of one.

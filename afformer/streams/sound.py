@@ -1,10 +1,11 @@
-"""The sound of a source, carried over into its annotated video: copied where the container takes it, else encoded again."""
+"""The sound of a source in its annotated video: copied where the container takes it, else encoded again."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 
@@ -38,12 +39,12 @@ class Sound:
         self._start = Fraction(source.start_time or 0, av.time_base)
         self._writers: dict[int, _Copy | _Encode] = {}
         for stream in source.streams.audio:
-            if stream.codec_context.name in _COPIED[suffix]:
+            if stream.codec_context.codec.canonical_name in _COPIED[suffix]:
                 self._writers[stream.index] = _Copy(stream, target)
             else:
                 self._writers[stream.index] = _Encode(stream, target, _ENCODED.get(suffix, "aac"))
         self._packets = source.demux(*source.streams.audio)
-        self._next: av.Packet | None = None
+        self._next: av.Packet[Any] | None = None
         self._fetch()
 
     @classmethod
@@ -71,7 +72,7 @@ class Sound:
         """Closes the source."""
         self._source.close()
 
-    def _write(self, due: Callable[[av.Packet], bool]) -> None:
+    def _write(self, due: Callable[[av.Packet[Any]], bool]) -> None:
         while self._next is not None and due(self._next):
             self._target.mux(self._writers[self._next.stream_index].packets(self._next, self._start))
             self._fetch()
@@ -90,14 +91,14 @@ class _Copy:
     def __init__(self, stream: av.AudioStream, target: av.container.OutputContainer) -> None:
         self._stream = target.add_stream_from_template(stream)
 
-    def packets(self, packet: av.Packet, start: Fraction) -> list[av.Packet]:
+    def packets(self, packet: av.Packet[Any], start: Fraction) -> list[av.Packet[Any]]:
         shift = round(start / packet.time_base)
         packet.pts = (packet.pts or 0) - shift
         packet.dts = packet.pts
         packet.stream = self._stream
         return [packet]
 
-    def rest(self) -> list[av.Packet]:
+    def rest(self) -> list[av.Packet[Any]]:
         return []
 
 
@@ -105,23 +106,23 @@ class _Encode:
     """Decodes and encodes again."""
 
     def __init__(self, stream: av.AudioStream, target: av.container.OutputContainer, codec: str) -> None:
-        self._stream = target.add_stream(codec, rate=_RATE)
-        layout = "stereo" if stream.layout.nb_channels > 1 else "mono"
+        self._stream: Any = target.add_stream(codec, rate=_RATE)  # the stubs know streams by literal names only
+        layout = "stereo" if stream.codec_context.channels > 1 else "mono"
         self._stream.layout = layout
         form = self._stream.codec_context.codec.audio_formats
         self._resampler = av.AudioResampler(form[0].name if form else "fltp", layout, _RATE)
 
-    def packets(self, packet: av.Packet, start: Fraction) -> list[av.Packet]:
+    def packets(self, packet: av.Packet[Any], start: Fraction) -> list[av.Packet[Any]]:
         try:
-            frames = packet.decode()
+            frames: list[Any] = list(packet.decode())
         except av.error.FFmpegError:  # one damaged packet is a short silence
             return []
         return [done for frame in frames for done in self._encoded(frame, start)]
 
-    def rest(self) -> list[av.Packet]:
+    def rest(self) -> list[av.Packet[Any]]:
         return [*self._encoded(None, Fraction(0)), *self._stream.encode(None)]
 
-    def _encoded(self, frame: av.AudioFrame | None, start: Fraction) -> Iterator[av.Packet]:
+    def _encoded(self, frame: av.AudioFrame | None, start: Fraction) -> Iterator[av.Packet[Any]]:
         if frame is not None and frame.pts is not None and frame.time_base:
             frame.pts = frame.pts - round(start / frame.time_base)
         for resampled in self._resampler.resample(frame):
@@ -133,5 +134,5 @@ def error_text(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _time(packet: av.Packet) -> Fraction:
+def _time(packet: av.Packet[Any]) -> Fraction:
     return Fraction(packet.pts or 0) * Fraction(packet.time_base)

@@ -1,7 +1,7 @@
 """An open video: its film, frame by frame, with PyAV's FFmpeg.
 
-PyAV gives what OpenCV does not: exact times, the pixels' aspect ratio, the sound, edit lists, damage. Its pictures are those
-of OpenCV, in the same time.
+PyAV gives what OpenCV does not: exact times, the pixels' aspect ratio, the sound, damage. Its pictures are those of
+OpenCV, in the same time.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class Video:
     def _length(self) -> int | None:
         """The container's count, unless an edit list shows only a part of its frames."""
         film = self._film
-        if not film.frames or not film.duration or not self.fps or not film.time_base:
+        edits = "mov" in self._container.format.name
+        if not (edits and film.frames and film.duration and self.fps and film.time_base):
             return film.frames or None
         expected = float(film.duration * film.time_base) * self.fps
         return film.frames if abs(film.frames - expected) <= max(1.5, 0.01 * expected) else None
@@ -146,7 +147,9 @@ def to_rgb(frame: av.VideoFrame, buffer: RGBImage | None) -> RGBImage:
         {"dst_color_trc": _BT709, "dst_color_primaries": _BT709} if frame.color_trc in _HDR else {}
     )
     plane = frame.reformat(format="rgb24", **options).planes[0]
-    rows = np.frombuffer(plane, np.uint8, plane.line_size * frame.height).reshape(frame.height, plane.line_size)
+    rows = np.frombuffer(memoryview(plane), np.uint8, plane.line_size * frame.height).reshape(
+        frame.height, plane.line_size
+    )
     stored = rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
     shown = _upright(stored, frame)
     if buffer is None or buffer.shape != shown.shape:
@@ -155,7 +158,7 @@ def to_rgb(frame: av.VideoFrame, buffer: RGBImage | None) -> RGBImage:
     return buffer
 
 
-def _open(file: Path | str | Readable) -> av.container.InputContainer:
+def _open(file: Path | str | Readable) -> Any:
     try:
         if isinstance(file, (Path, str)):
             return av.open(str(file), timeout=None if isinstance(file, Path) else _TIMEOUTS_S)
@@ -186,8 +189,8 @@ def _rate(film: av.VideoStream) -> float | None:
 
 def _matrix(frame: av.VideoFrame) -> npt.NDArray[np.int32] | None:
     """How the picture is turned before it is shown: `(a, b, c, d)` of x' = ax + cy, y' = bx + dy."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    return None if data is None else np.frombuffer(data, np.int32)[[0, 1, 3, 4]]
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    return None if data is None else np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]]
 
 
 def _turned(frame: av.VideoFrame) -> bool:

@@ -85,10 +85,16 @@ class VideoSink(Sink):
 
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
         image = frame.image
-        if image.shape[:2] != self._size_hw and self._writer:
-            image, classmap = self._fitted(frame, classmap)
-        writer = self._writer or self._start(image, frame.name)
+        writer = self._writer or self._start(image)
+        fits = image.shape[:2] == self._size_hw
+        if not fits and frame.time_s is None:
+            height, width = self._size_hw
+            raise OutputError(
+                f"{self.path}: a video has one size, but {frame.name} is {_size(image)} after frames of "
+                f"{width}x{height}; write overlays instead"
+            )
         drawn = annotate(self._renderer, image, classmap, legend=self._legend)
+        drawn = drawn if fits else fit_into(drawn, self._size_hw)
         writer.write(drawn, self._clock.time_of(frame), frame.shown_s)
         self.frames += 1
         self._ended_s = (frame.time_s or 0.0) + (frame.shown_s or 0.0)
@@ -109,13 +115,15 @@ class VideoSink(Sink):
             writer.close(whole_sound=film_s is None or self._ended_s > film_s - 0.5)
         return [self.path]
 
-    def _start(self, image: RGBImage, name: str) -> VideoWriter:
+    def _start(self, image: RGBImage) -> VideoWriter:
         height, width = image.shape[:2]
         if min(height, width) < 2:
             raise OutputError(f"{self.path}: a video needs frames of 2x2 pixels or more, got {_size(image)}")
         with contextlib.ExitStack() as file:
             temporary = file.enter_context(replacing(self.path))
-            writer = VideoWriter(temporary, (width, height), self._codec, self._track, self.fps, str(self.path))
+            writer = VideoWriter(
+                temporary, (width, height), self._codec, track=self._track, fps=self.fps, title=str(self.path)
+            )
             self._file = file.pop_all()
         if writer.size_wh != (width, height):
             log.warning(
@@ -127,17 +135,6 @@ class VideoSink(Sink):
             )
         self._writer, self._size_hw = writer, (height, width)
         return writer
-
-    def _fitted(self, frame: Frame, classmap: ClassMap) -> tuple[RGBImage, ClassMap]:
-        """A frame of another size, within the video's, with its classes."""
-        image = frame.image
-        if frame.time_s is None:
-            height, width = self._size_hw
-            raise OutputError(
-                f"{self.path}: a video has one size, but {frame.name} is {_size(image)} after frames of "
-                f"{width}x{height}; write overlays instead"
-            )
-        return fit_into(image, self._size_hw), fit_into(classmap, self._size_hw)
 
 
 @dataclasses.dataclass
@@ -166,14 +163,13 @@ class _Clock:
 
 
 def fit_into(picture: RGBImage, size_hw: tuple[int, int]) -> RGBImage:
-    """Resizes a picture, or a class map, to fit into a size; the rest is 0."""
+    """Resizes a picture to fit into a size, with black borders."""
     height, width = size_hw
     scale = min(height / picture.shape[0], width / picture.shape[1])
     inner = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    how = cv2.INTER_LINEAR if picture.ndim == 3 else cv2.INTER_NEAREST
-    canvas = np.zeros((height, width, *picture.shape[2:]), picture.dtype)
+    canvas = np.zeros((height, width, 3), np.uint8)
     top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner, interpolation=how)
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner, interpolation=cv2.INTER_AREA)
     return canvas
 
 
