@@ -247,7 +247,7 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
                 path,
                 renderer,
                 fps,
-                live=source.live,
+                paced=source.live,
                 legend=options.legend,
                 codec=options.codec,
                 track=source.track,

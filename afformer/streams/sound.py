@@ -107,7 +107,8 @@ class _Encode:
 
     def __init__(self, stream: av.AudioStream, target: av.container.OutputContainer, codec: str) -> None:
         self._stream: Any = target.add_stream(codec, rate=_RATE)  # the stubs know streams by literal names only
-        layout = "stereo" if stream.codec_context.channels > 1 else "mono"
+        source: Any = stream.codec_context
+        layout = "stereo" if source.layout.nb_channels > 1 else "mono"
         self._stream.layout = layout
         form = self._stream.codec_context.codec.audio_formats
         self._resampler = av.AudioResampler(form[0].name if form else "fltp", layout, _RATE)

@@ -13,7 +13,7 @@ from afformer.streams.addresses import name_of, without_secrets
 from afformer.streams.buffers import FrameBuffers
 from afformer.streams.frames import Frame, FrameSource
 from afformer.streams.truncation import missing_bytes
-from afformer.streams.video_reading import Readable, ReadingError, Video, to_rgb
+from afformer.streams.video_reading import Readable, ReadingError, Video
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class VideoFile(FrameSource):
         with contextlib.closing(video):
             try:
                 for picture, time_s, shown_s in video:
-                    yield self._frame(index, to_rgb(picture, self._buffers.take()), time_s, shown_s)
+                    yield self._frame(index, video.to_rgb(picture, self._buffers.take()), time_s, shown_s)
                     index += 1
             except ReadingError as error:
                 problem = f"ends after {self._count(index)} with an error ({error}); it is damaged there"

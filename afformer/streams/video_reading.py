@@ -7,6 +7,7 @@ OpenCV, in the same time.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from typing import Any, Protocol
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from afformer.images import RGBImage
 from afformer.streams.frames import Track
@@ -74,6 +74,7 @@ class Video:
             opened.pop_all()
         self._frames = itertools.chain([first], frames)
         self._first = first
+        self._turn = _Turn.of(first)
         self._base = Fraction(first.time_base or self._film.time_base or Fraction(1, 25))
         self.fps = _rate(self._film)
         self.length = self._length()
@@ -93,6 +94,20 @@ class Video:
                 yield frame, index / (self.fps or 25.0), shown
             else:
                 yield frame, float((frame.pts - self._first.pts) * self._base), shown
+
+    def to_rgb(self, frame: av.VideoFrame, buffer: RGBImage | None) -> RGBImage:
+        """The frame upright, in RGB, with HDR converted; in `buffer` if its size fits."""
+        options: dict[str, Any] = {}
+        if frame.color_trc in _HDR:
+            options = {"dst_color_trc": _BT709, "dst_color_primaries": _BT709}
+        plane = frame.reformat(format="rgb24", **options).planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8, plane.line_size * frame.height)
+        rows = rows.reshape(frame.height, plane.line_size)[:, : 3 * frame.width]
+        shown = self._turn.upright(rows.reshape(frame.height, frame.width, 3))
+        if buffer is None or buffer.shape != shown.shape:
+            buffer = np.empty(shown.shape, np.uint8)
+        np.copyto(buffer, shown)
+        return buffer
 
     def close(self) -> None:
         """Closes the file."""
@@ -136,26 +151,9 @@ class Video:
             time_base=self._base,
             start_s=max(Fraction(0), first - start),
             end_s=end,
-            pixel_aspect=1 / aspect if _turned(self._first) and aspect else aspect or Fraction(1),
+            pixel_aspect=1 / aspect if self._turn.by_quarter else aspect,
             sound=file if self._container.streams.audio else None,
         )
-
-
-def to_rgb(frame: av.VideoFrame, buffer: RGBImage | None) -> RGBImage:
-    """The frame upright, in RGB, with HDR converted; in `buffer` if its size fits."""
-    options: dict[str, Any] = (
-        {"dst_color_trc": _BT709, "dst_color_primaries": _BT709} if frame.color_trc in _HDR else {}
-    )
-    plane = frame.reformat(format="rgb24", **options).planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8, plane.line_size * frame.height).reshape(
-        frame.height, plane.line_size
-    )
-    stored = rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
-    shown = _upright(stored, frame)
-    if buffer is None or buffer.shape != shown.shape:
-        buffer = np.empty(shown.shape, np.uint8)
-    np.copyto(buffer, shown)
-    return buffer
 
 
 def _open(file: Path | str | Readable) -> Any:
@@ -187,25 +185,31 @@ def _rate(film: av.VideoStream) -> float | None:
     return None
 
 
-def _matrix(frame: av.VideoFrame) -> npt.NDArray[np.int32] | None:
-    """How the picture is turned before it is shown: `(a, b, c, d)` of x' = ax + cy, y' = bx + dy."""
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
-    return None if data is None else np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]]
+@dataclasses.dataclass(frozen=True)
+class _Turn:
+    """How pictures are turned and mirrored before they are shown: x' = ax + cy, y' = bx + dy."""
 
+    a: int = 1
+    b: int = 0
+    c: int = 0
+    d: int = 1
 
-def _turned(frame: av.VideoFrame) -> bool:
-    """Whether it is shown turned by a quarter, so that its width and height are exchanged."""
-    matrix = _matrix(frame)
-    return matrix is not None and abs(int(matrix[1])) > abs(int(matrix[0]))
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> _Turn:
+        """That of a film, by its first frame: asking every frame would keep all of them in memory for a while."""
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+        return cls() if data is None else cls(*(int(n) for n in np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]]))
 
+    @property
+    def by_quarter(self) -> bool:
+        """Whether width and height are exchanged."""
+        return abs(self.b) > abs(self.a)
 
-def _upright(picture: RGBImage, frame: av.VideoFrame) -> RGBImage:
-    matrix = _matrix(frame)
-    if matrix is None:
+    def upright(self, picture: RGBImage) -> RGBImage:
+        """The picture as it is shown."""
+        right, down = (self.c, self.b) if self.by_quarter else (self.a, self.d)
+        if self.by_quarter:
+            picture = np.asarray(cv2.transpose(picture), np.uint8)
+        if right < 0 or down < 0:
+            picture = np.asarray(cv2.flip(picture, -1 if right < 0 and down < 0 else int(right < 0)), np.uint8)
         return picture
-    a, b, c, d = (int(value) for value in matrix)
-    if abs(b) > abs(a):
-        picture, a, d = np.ascontiguousarray(cv2.transpose(picture)), c, b
-    if a < 0 or d < 0:
-        picture = np.asarray(cv2.flip(picture, -1 if a < 0 and d < 0 else 1 if a < 0 else 0), np.uint8)
-    return picture

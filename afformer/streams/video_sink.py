@@ -42,7 +42,7 @@ class VideoSink(Sink):
     Args:
         path: `.mp4`, `.m4v`, `.mov`, `.mkv` or `.avi`.
         fps: Frames a second where frames have no times.
-        live: Shorten gaps between frames to two seconds.
+        paced: Shorten gaps between frames to two seconds, as a camera that was away leaves them.
         legend: Draw a legend into the corner.
         codec: What to encode with; by default H.264, and Motion JPEG in `.avi`.
         track: Times, aspect ratio of the pixels and sound of a video file, to be taken over.
@@ -57,7 +57,7 @@ class VideoSink(Sink):
         renderer: Renderer,
         fps: float = DEFAULT_FPS,
         *,
-        live: bool = False,
+        paced: bool = False,
         legend: bool = False,
         codec: Codec | None = None,
         track: Track | None = None,
@@ -76,8 +76,8 @@ class VideoSink(Sink):
         self._renderer, self._legend = renderer, legend
         self._codec = codec or (Codec.MJPEG if path.suffix.lower() == ".avi" else Codec.H264)
         rate = Fraction(fps).limit_denominator(100_000)
-        self._track = track or Track(_LIVE_BASE if live else 1 / rate)
-        self._clock = _Clock(1 / rate, self._track.start_s, live=live)
+        self._track = track or Track(_LIVE_BASE if paced else 1 / rate)
+        self._clock = _Clock(1 / rate, self._track.start_s, paced=paced)
         self._file = contextlib.ExitStack()
         self._writer: VideoWriter | None = None
         self._size_hw = (0, 0)
@@ -143,7 +143,7 @@ class _Clock:
 
     step_s: Fraction
     start_s: Fraction
-    live: bool
+    paced: bool
     _count: int = 0
     _last_s: Fraction = Fraction(0)
     _cut_s: Fraction = Fraction(0)
@@ -153,7 +153,7 @@ class _Clock:
         if frame.time_s is None:
             return self.start_s + (self._count - 1) * self.step_s
         time_s = Fraction(frame.time_s)
-        if self.live:
+        if self.paced:
             if self._count == 1:
                 self._cut_s = time_s
             self._cut_s += max(Fraction(0), time_s - self._cut_s - self._last_s - _LONGEST_GAP_S)

@@ -70,9 +70,9 @@ def test_numbered_pictures_get_the_rate_that_is_asked_for_and_a_video_keeps_its_
     assert "a has its own, 25" in error_of(run("infer", MODEL, clip, "-o", out, "--fps", 7.5))
     assert "no video is written" in error_of(run("infer", MODEL, pictures, "-o", out, "--fps", 7.5))
     still = run("infer", MODEL, pictures, "-o", out, "--write", "video", "--fps", 0)
-    assert "between 0 and 300 frames a second, got 0" in error_of(still)
-    too_fast = run("infer", MODEL, pictures, "-o", out, "--write", "video", "--fps", 1000)
-    assert "between 0 and 300 frames a second, got 1000" in error_of(too_fast)
+    assert "between 0 and 1000 frames a second, got 0" in error_of(still)
+    too_fast = run("infer", MODEL, pictures, "-o", out, "--write", "video", "--fps", 1001)
+    assert "between 0 and 1000 frames a second, got 1001" in error_of(too_fast)
     assert sorted(out.iterdir()) == before
 
 

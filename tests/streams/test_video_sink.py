@@ -72,7 +72,7 @@ def test_odd_sizes_lose_their_last_row_and_column(tmp_path: Path) -> None:
 
 
 def test_a_live_video_keeps_the_times_of_its_frames_and_shortens_long_gaps(tmp_path: Path) -> None:
-    sink = VideoSink(tmp_path / "out.mp4", RENDERER, 10, live=True)
+    sink = VideoSink(tmp_path / "out.mp4", RENDERER, 10, paced=True)
     write_ride(sink, 5, [7.0, 7.1, 7.5, 60.0, 60.25])
     assert film(tmp_path / "out.mp4").times_s == pytest.approx([0, 0.1, 0.5, 2.5, 2.75], abs=1e-4)
 
@@ -81,7 +81,7 @@ def test_a_live_video_keeps_the_times_of_its_frames_and_shortens_long_gaps(tmp_p
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_times_of_a_live_video_rise_and_no_gap_is_longer_than_two_seconds(tmp_path: Path, gaps: list[float]) -> None:
     times = [sum(gaps[: i + 1]) for i in range(len(gaps))]
-    write_ride(VideoSink(tmp_path / "out.mp4", RENDERER, 10, live=True), len(times), times)
+    write_ride(VideoSink(tmp_path / "out.mp4", RENDERER, 10, paced=True), len(times), times)
     steps = np.diff(film(tmp_path / "out.mp4").times_s)
     assert len(steps) == len(times) - 1
     assert (steps > 0).all()
