@@ -7,15 +7,13 @@ import logging
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import TiffImagePlugin
 
 from afformer import png
-from afformer.decoding import jpeg
+from afformer.decoding import jpeg, tiff
 from afformer.decoding.depth import DepthError, eight_bits
 from afformer.decoding.pillow import FAILURES, open_picture, register_heif, upright_rgb
-from afformer.decoding.signatures import ENOUGH, JPEG, PNG
+from afformer.decoding.signatures import ENOUGH, JPEG, PNG, TIFF
 from afformer.decoding.size import check_size
-from afformer.decoding.tiff import deep_rgb, is_deep
 from afformer.errors import ImageError
 from afformer.opencv import quiet_opencv
 
@@ -24,7 +22,7 @@ log = logging.getLogger(__name__)
 _NOT_A_PICTURE = (
     "is not a picture that can be read, or is damaged; expected a JPEG, PNG, WebP, AVIF, BMP, GIF or TIFF file"
 )
-_TAIL = b"".join(bytes(range(1, 200, 3)) + bytes((0xFF, 0xD0 + i)) for i in range(8)) * 4
+_TAIL = b"\xaa" + b"".join(bytes(range(1, 200, 3)) + bytes((0xFF, 0xD0 + i)) for i in range(8)) * 4
 """What decoders take for picture data where some are missing, with every restart marker."""
 
 
@@ -44,13 +42,14 @@ def decode(data: bytes, title: str) -> npt.NDArray[np.uint8]:
     _check_whole(data, title)
     register_heif(data[:ENOUGH], title)
     picture = open_picture(data)
-    if picture:
-        check_size(*picture.size, title)
     try:
-        if data.startswith((JPEG, PNG)) or not picture:
+        tags = tiff.read_tags(data) if data.startswith(TIFF) else None
+        if picture or tags:
+            check_size(*(picture.size if picture else tiff.size_of(tags or {})), title)
+        if tags and tiff.is_deep(tags):
+            pixels = tiff.deep_rgb(tags, numbers(data, cv2.IMREAD_UNCHANGED, title))
+        elif data.startswith((JPEG, PNG)) or not picture:
             pixels = _with_opencv(data, title)
-        elif isinstance(picture, TiffImagePlugin.TiffImageFile) and is_deep(picture):
-            pixels = deep_rgb(picture, numbers(data, cv2.IMREAD_UNCHANGED, title))
         else:
             pixels = upright_rgb(picture)
     except DepthError as error:

@@ -7,7 +7,7 @@ import urllib.parse
 from pathlib import PurePosixPath
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):/+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-_USER = re.compile(r"^[^/@\s]+:[^@\s]*@|^[^/@\s:]+@(?=[\w.-]+[:/])")
+_USER = re.compile(r"^(?![A-Za-z]:[/\\])[^/@\s]+:[^@\s]*@|^[^/@\s:]+@(?=[\w.-]+[:/])")
 """`user:password@` in front of a host, without a scheme."""
 _NAMED = re.compile(r"(?i)(pass|pwd|token|secret|key|auth|sig|credential|session|user|login)[\w.-]*=.*", re.DOTALL)
 """A secret by its name, in a path: `/user=admin_password=1234_channel=1`."""

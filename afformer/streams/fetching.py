@@ -45,6 +45,7 @@ def ask(url: str) -> Answer | None:
         with urllib.request.urlopen(_request(url), timeout=_TIMEOUT_S) as response:
             return _answer(response, title)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code in (404, 410):
             raise ImageError(f"{title}: is not there (HTTP {error.code}); check the address") from error
         return None  # a camera may ask for a password in ways that FFmpeg knows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 
@@ -106,7 +106,7 @@ class _Encode:
     """Decodes and encodes again."""
 
     def __init__(self, stream: av.AudioStream, target: av.container.OutputContainer, codec: str) -> None:
-        self._stream: Any = target.add_stream(codec, rate=_RATE)  # the stubs know streams by literal names only
+        self._stream = cast(Any, target.add_stream(codec, rate=_RATE))
         source: Any = stream.codec_context
         layout = "stereo" if source.layout.nb_channels > 1 else "mono"
         self._stream.layout = layout
