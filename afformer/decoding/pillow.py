@@ -17,6 +17,9 @@ from afformer.extras import requires_extra
 FAILURES = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, MemoryError)
 """What Pillow's decoders raise about damaged files."""
 
+_STRIP = 256
+"""Rows."""
+
 
 def open_picture(data: bytes) -> ImageFile.ImageFile | None:
     """Reads the header only; None if no decoder of Pillow knows the format.
@@ -56,8 +59,16 @@ def register_heif(head: bytes, title: str) -> None:
 
 
 def upright_rgb(picture: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
-    """Decodes the picture: upright, alpha dropped, and undone where colours were multiplied by it."""
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in ("RGBa", "La"):  # multiplied by alpha
-        upright = upright.convert(upright.mode.upper())
-    return np.asarray(upright.convert("RGB"), np.uint8)
+    """Decodes the picture: upright, alpha dropped, and undone where colours were multiplied by it.
+
+    Converts it in strips, as each conversion of the whole would need as much memory again.
+    """
+    ImageOps.exif_transpose(picture, in_place=True)
+    width, height = picture.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        strip = picture.crop((0, top, width, min(top + _STRIP, height)))
+        if strip.mode in ("RGBa", "La"):  # multiplied by alpha
+            strip = strip.convert(strip.mode.upper())
+        pixels[top : top + _STRIP] = strip.convert("RGB")
+    return pixels
