@@ -70,5 +70,5 @@ def upright_rgb(picture: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
         strip = picture.crop((0, top, width, min(top + _STRIP, height)))
         if strip.mode in ("RGBa", "La"):  # multiplied by alpha
             strip = strip.convert(strip.mode.upper())
-        pixels[top : top + _STRIP] = strip.convert("RGB")
+        pixels[top : top + _STRIP] = np.asarray(strip.convert("RGB"))
     return pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import sys
@@ -22,13 +23,13 @@ from afformer.streams.choices import Codec, Output
 from afformer.streams.flow import segment_stream
 from afformer.streams.flow_report import Ending, FlowReport
 from afformer.streams.frames import Frame, FrameSource
-from afformer.streams.picture_files import PictureFiles
 from afformer.streams.sinks import FolderSink, JsonLinesSink, Sink, frame_report
 from afformer.streams.smoothing import Smoothing
 from afformer.streams.sources import Opener, SourceLocation, openers
 from afformer.streams.video_sink import DEFAULT_FPS, VideoSink
 from afformer.streams.window import OpenCvGui, Window
 
+VIDEO_ENDING = "_overlay.mp4"
 OnProgress = Callable[[int, int | None], None]
 """Called with the number of frames done, and of all frames if that is known."""
 
@@ -113,17 +114,34 @@ def segment_pictures(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded_opencv())
-        first, *others = openers(source)
-        opened = stack.enter_context(first())  # before the model, so that a source that is not there is told at once
+        waiting = collections.deque(openers(source, lambda path: _is_result(path, folder)))
+        # Before the model, so that a source that is not there is told at once.
+        opened, failures = _first_that_opens(waiting)
+        stack.callback(opened.close)
         _check_fps(_with_defaults(output_options, opened, folder), opened)
         backend = stack.enter_context(open_options.open_backend(model))
         run = _Run(Segmenter(backend, fit=open_options.fit), backend.spec, folder, output_options, on_progress)
+        run.flow.failures += failures
         run.segment(opened)
-        for opener in others:
-            if run.flow.ending is not Ending.SOURCE:
-                break
-            run.open_and_segment(opener)
+        while waiting and run.flow.ending is Ending.SOURCE:
+            run.open_and_segment(waiting.popleft())
         return SegmentReport(backend.description, run.pictures, run.written, run.flow)
+
+
+def _first_that_opens(waiting: collections.deque[Opener]) -> tuple[FrameSource, list[Frame]]:
+    """Takes sources until one can be opened; also gives those that could not, with their errors.
+
+    Raises:
+        ImageError: None can be opened.
+    """
+    failures: list[Frame] = []
+    while True:
+        try:
+            return waiting.popleft()(), failures
+        except ImageError as error:
+            if not waiting:
+                raise
+            failures.append(Frame(len(failures), "", error))
 
 
 class _Run:
@@ -154,24 +172,23 @@ class _Run:
             self.segment(source)
 
     def segment(self, source: FrameSource) -> None:
-        frames = _without_results(source, self._folder)
-        options = _with_defaults(self._options, frames, self._folder)
-        _check_fps(options, frames)
+        options = _with_defaults(self._options, source, self._folder)
+        _check_fps(options, source)
         renderer = _renderer(self._spec, options)
-        reports = _PictureReports(self._spec.classes, frames, self._on_progress)
+        reports = _PictureReports(self._spec.classes, source, self._on_progress)
         with contextlib.ExitStack() as stack:
             window = None
             if options.show:  # before the sinks, as it may fail
-                still = frames.still and not options.video
+                still = source.still and not options.video
                 window = Window(
                     renderer, OpenCvGui(), folder=self._folder or Path(), legend=options.legend, still=still
                 )
                 stack.callback(window.close)
             flow = segment_stream(
                 self._segmenter,
-                frames,
+                source,
                 window=window,
-                sinks=_sinks(options, frames, renderer, self._folder),
+                sinks=_sinks(options, source, renderer, self._folder),
                 smoothing=Smoothing(options.smooth) if options.smooth > 1 else None,
                 on_frame=reports.add,
             )
@@ -203,13 +220,10 @@ def _renderer(spec: ModelSpec, options: OutputOptions) -> Renderer:
     )
 
 
-def _without_results(source: FrameSource, folder: Path | None) -> FrameSource:
-    """Leaves out the results of an earlier run in a folder that also holds the pictures."""
-    if folder is None or not isinstance(source, PictureFiles) or len(source.paths) == 1:
-        return source
-    endings, here = tuple(output.value for output in Output), folder.resolve()
-    kept = [p for p in source.paths if not (p.name.endswith(endings) and p.parent.resolve() == here)]
-    return PictureFiles(kept) if kept else source
+def _is_result(path: Path, folder: Path | None) -> bool:
+    """Whether this is a result of an earlier run, in a folder that also holds what is segmented."""
+    endings = (*(output.value for output in Output), VIDEO_ENDING)
+    return folder is not None and path.name.endswith(endings) and path.parent.resolve() == folder.resolve()
 
 
 def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | None) -> OutputOptions:
@@ -238,7 +252,7 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
     if options.outputs:
         sinks.append(FolderSink(folder, renderer, options.outputs, legend=options.legend, protected=source.paths))
     if options.video:
-        path = folder / f"{source.name}_overlay.mp4"
+        path = folder / f"{source.name}{VIDEO_ENDING}"
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
         fps = next(rate for rate in (source.fps, options.fps, DEFAULT_FPS) if rate is not None)

@@ -48,11 +48,17 @@ def open_source(location: SourceLocation | Sequence[SourceLocation]) -> FrameSou
     return open_pictures([one for one in locations if not isinstance(one, int)])
 
 
-def openers(location: SourceLocation | Sequence[SourceLocation]) -> list[Opener]:
+def openers(
+    location: SourceLocation | Sequence[SourceLocation], left_out: Callable[[Path], bool] = lambda path: False
+) -> list[Opener]:
     """What opens each of the sources that a user names: first all pictures as one, then every video.
 
     Unlike for `open_source`, a folder stands for the videos in it, too, and several videos may be named. Videos of one
     name get different ones (`street`, `street-2`).
+
+    Args:
+        location: What the user names.
+        left_out: Says which of several files are left out, unless nothing else is there.
 
     Raises:
         ImageError: There is no such file, it holds neither pictures nor videos, or a camera, stream or stdin was
@@ -68,6 +74,7 @@ def openers(location: SourceLocation | Sequence[SourceLocation]) -> list[Opener]
             raise ImageError(_alone(one, "only files, folders and patterns can be combined"))
         files.append(Path(str(one)) if isinstance(one, int) else one)
     found = find_files(files, PICTURE_EXTENSIONS | VIDEO_EXTENSIONS)
+    found = [path for path in found if not left_out(path)] or found
     videos = [path for path in found if _is_video_file(path)]
     pictures = [path for path in found if path not in set(videos)]
     names = _unique_names(videos)

@@ -29,7 +29,8 @@ DEFAULT_FPS = 25.0
 _LONGEST_GAP_S = Fraction(2)
 """The longest time for which the video of a live source shows a picture, so that an hour without a stream does not
 become an hour of video."""
-_LIVE_BASE = Fraction(1, 90_000)
+_FINE = Fraction(1, 90_000)
+"""The usual unit of times, in seconds."""
 
 
 class VideoSink(Sink):
@@ -75,9 +76,9 @@ class VideoSink(Sink):
         """Pictures written so far."""
         self._renderer, self._legend = renderer, legend
         self._codec = codec or (Codec.MJPEG if path.suffix.lower() == ".avi" else Codec.H264)
-        rate = Fraction(fps).limit_denominator(100_000)
-        self._track = track or Track(_LIVE_BASE if paced else 1 / rate)
-        self._clock = _Clock(1 / rate, self._track.start_s, paced=paced)
+        self._step_s = 1 / Fraction(fps).limit_denominator(100_000)
+        self._track = track
+        self._clock = _Clock(self._step_s, track.start_s if track else Fraction(0), paced=paced)
         self._file = contextlib.ExitStack()
         self._writer: VideoWriter | None = None
         self._size_hw = (0, 0)
@@ -85,7 +86,7 @@ class VideoSink(Sink):
 
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
         image = frame.image
-        writer = self._writer or self._start(image)
+        writer = self._writer or self._start(frame)
         fits = image.shape[:2] == self._size_hw
         if not fits and frame.time_s is None:
             height, width = self._size_hw
@@ -109,20 +110,22 @@ class VideoSink(Sink):
         if self._writer is None:
             return []
         writer, self._writer = self._writer, None
-        film_s = self._track.end_s
+        film_s = self._track.end_s if self._track else None
         with self._file:
             # Where a run was interrupted, the rest of the sound would play to a picture that stands still.
             writer.close(whole_sound=film_s is None or self._ended_s > film_s - 0.5)
         return [self.path]
 
-    def _start(self, image: RGBImage) -> VideoWriter:
+    def _start(self, frame: Frame) -> VideoWriter:
+        image = frame.image
         height, width = image.shape[:2]
+        track = self._track or Track(self._step_s if frame.time_s is None else _FINE)
         if min(height, width) < 2:
             raise OutputError(f"{self.path}: a video needs frames of 2x2 pixels or more, got {_size(image)}")
         with contextlib.ExitStack() as file:
             temporary = file.enter_context(replacing(self.path))
             writer = VideoWriter(
-                temporary, (width, height), self._codec, track=self._track, fps=self.fps, title=str(self.path)
+                temporary, (width, height), self._codec, track=track, fps=self.fps, title=str(self.path)
             )
             self._file = file.pop_all()
         if writer.size_wh != (width, height):

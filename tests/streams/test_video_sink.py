@@ -95,6 +95,24 @@ def test_frames_of_a_video_are_shown_at_the_times_of_the_source(tmp_path: Path) 
     assert film(tmp_path / "out.mp4").times_s == pytest.approx(times, abs=1e-4)
 
 
+def test_times_are_kept_without_a_track_too(tmp_path: Path) -> None:
+    times = [0, 0.013, 0.6]
+    write_ride(VideoSink(tmp_path / "out.mp4", RENDERER), 3, times)
+    assert film(tmp_path / "out.mp4").times_s == pytest.approx(times, abs=1e-4)
+
+
+def test_an_odd_size_is_kept_where_the_codec_takes_it_and_said_where_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = street(1, (61, 81))[0]
+    for codec, size in ((Codec.H264, (60, 80)), (Codec.MPEG4, (61, 81)), (Codec.MJPEG, (61, 81))):
+        with VideoSink(tmp_path / "out.mp4", RENDERER, codec=codec) as sink:
+            sink.write(Frame(0, "a", image), by_brightness(image))
+        assert film(tmp_path / "out.mp4").size_hw == size
+        said = capfd.readouterr().err
+        assert ("is 80x60, as h264 takes even sizes only; frames are 81x61" in said) == (codec is Codec.H264)
+
+
 def test_a_frame_of_another_size_is_fitted_into_the_video(tmp_path: Path) -> None:
     sink = VideoSink(tmp_path / "out.mp4", RENDERER)
     for i, size in enumerate(((120, 160), (60, 160), (240, 320))):
