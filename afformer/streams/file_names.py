@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import glob
+import importlib.util
 import logging
 import os
 import re
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"%(?:0?(\d+))?d")
 _RAW = "arw cr2 cr3 dng nef orf pef raf raw rw2 srw"
-_UNREADABLE = frozenset(f".{name}" for name in f"{_RAW} heic heif jxl psd svg xcf".split())
+_HEIF = frozenset({".heic", ".heif"})
+_UNREADABLE = _HEIF | {f".{name}" for name in f"{_RAW} jxl psd svg xcf".split()}
 """Extensions of pictures that are left out of folders, but counted."""
 
 
@@ -31,7 +33,13 @@ def open_pictures(location: str | Path | Sequence[str | Path]) -> PictureFiles:
     Raises:
         ImageError: There is no such file or folder, or no picture in it.
     """
-    return PictureFiles(find_files(location, PICTURE_EXTENSIONS))
+    return PictureFiles(find_files(location, picture_extensions()))
+
+
+def picture_extensions() -> frozenset[str]:
+    """Extensions of pictures that can be read here, in lower case: HEIC only where its package is installed."""
+    heif = _HEIF if importlib.util.find_spec("pillow_heif") else frozenset[str]()
+    return PICTURE_EXTENSIONS | heif
 
 
 def find_files(location: str | Path | Sequence[str | Path], extensions: Collection[str]) -> list[Path]:

@@ -7,13 +7,12 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from afformer.datasets import PICTURE_EXTENSIONS
 from afformer.decoding import JPEG, PNG, is_picture
 from afformer.decoding.pillow import open_picture
 from afformer.errors import ImageError
 from afformer.streams.addresses import is_url, name_of, suffix_of, without_secrets
 from afformer.streams.fetching import ask
-from afformer.streams.file_names import find_files, open_pictures
+from afformer.streams.file_names import find_files, open_pictures, picture_extensions
 from afformer.streams.frames import FrameSource
 from afformer.streams.live import open_camera, open_stream
 from afformer.streams.picture_files import PictureData, PictureFiles
@@ -73,7 +72,7 @@ def openers(
         if opener:
             raise ImageError(_alone(one, "only files, folders and patterns can be combined"))
         files.append(Path(str(one)) if isinstance(one, int) else one)
-    found = find_files(files, PICTURE_EXTENSIONS | VIDEO_EXTENSIONS)
+    found = find_files(files, picture_extensions() | VIDEO_EXTENSIONS)
     found = [path for path in found if not left_out(path)] or found
     videos = [path for path in found if _is_video_file(path)]
     pictures = [path for path in found if path not in set(videos)]
