@@ -43,17 +43,17 @@ def read_image(path: Path) -> RGBImage:
     return decode_image(_read(path), str(path))
 
 
-def decode_image(data: bytes, title: str) -> RGBImage:
+def decode_image(data: bytes, name: str) -> RGBImage:
     """A picture from the bytes of its file, as `read_image` reads it.
 
     Args:
         data: The whole file.
-        title: What messages call it.
+        name: What messages call it.
 
     Raises:
         ImageError: It is empty, truncated, damaged, too large or not a picture.
     """
-    return decoding.decode(data, title)
+    return decoding.decode(data, name)
 
 
 def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
@@ -91,7 +91,16 @@ def write_image(path: Path, image: RGBImage) -> None:
     Raises:
         OutputError: The extension stands for no format that can be written, or the file cannot be written.
     """
-    write_file(path, _encode(path, path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
+    write_file(path, encode_image(image, path.suffix, path))
+
+
+def encode_image(image: RGBImage, suffix: str, name: Path | str = "picture") -> bytes:
+    """A picture as a file of the format that an extension such as `.png` stands for; `name` is used in errors.
+
+    Raises:
+        OutputError: The extension stands for no format that can be written.
+    """
+    return _encode(name, suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
@@ -109,10 +118,14 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: masks keep class ids exactly only as PNG; name the file .png")
+    write_file(path, encode_mask(classmap, palette))
+
+
+def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
+    """The file that `write_mask` writes."""
     if len(palette) > 256:
-        write_file(path, _encode(path, ".png", classmap.astype(np.uint16)))
-    else:
-        write_file(path, png.indexed(classmap.astype(np.uint8), palette))
+        return _encode("mask", ".png", classmap.astype(np.uint16))
+    return png.indexed(classmap.astype(np.uint8), palette)
 
 
 def _read(path: Path) -> bytes:
@@ -132,7 +145,7 @@ def _png_numbers(data: bytes, path: Path) -> npt.NDArray[np.unsignedinteger] | N
         raise ImageError(f"{path}: is not a PNG that can be read, or is damaged; copy it again") from error
 
 
-def _encode(path: Path, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
+def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
     try:
         with quiet_opencv():
             done, data = cv2.imencode(suffix, pixels)

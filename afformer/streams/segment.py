@@ -52,6 +52,7 @@ class OutputOptions:
         fps: Frames per second of the video, for sources without a rate of their own, such as numbered pictures; None
             means `DEFAULT_FPS`.
         codec: What videos are encoded with.
+        file: The one file to write, of one picture or of a video, in place of names made in the folder.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -66,6 +67,7 @@ class OutputOptions:
     smooth: int = 1
     fps: float | None = None
     codec: Codec = Codec.H264
+    file: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +79,14 @@ class SegmentReport:
         pictures: What is in each picture, with the files written of it; empty for videos and cameras.
         written: Files that were written; for videos and cameras only those that cover all frames.
         flow: Frames, failures, dropped frames, seconds.
+        noun: What a person calls what was segmented: `picture` or `frame`.
     """
 
     backend: str
     pictures: list[dict[str, Any]]
     written: list[Path]
     flow: FlowReport
+    noun: str = "picture"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -116,16 +120,19 @@ def segment_pictures(
         stack.enter_context(single_threaded_opencv())
         waiting = collections.deque(openers(source, lambda path: _is_result(path, folder)))
         # Before the model, so that a source that is not there is told at once.
+        several = len(waiting) > 1
         opened, failures = _first_that_opens(waiting)
         stack.callback(opened.close)
-        _check_fps(_with_defaults(output_options, opened, folder), opened)
+        options = _with_defaults(output_options, opened, folder)
+        _check_fps(options, opened)
+        _check_file(options, opened, several=several)
         backend = stack.enter_context(open_options.open_backend(model))
         run = _Run(Segmenter(backend, fit=open_options.fit), backend.spec, folder, output_options, on_progress)
         run.flow.failures += failures
         run.segment(opened)
         while waiting and run.flow.ending is Ending.SOURCE:
             run.open_and_segment(waiting.popleft())
-        return SegmentReport(backend.description, run.pictures, run.written, run.flow)
+        return SegmentReport(backend.description, run.pictures, run.written, run.flow, run.noun)
 
 
 def _first_that_opens(waiting: collections.deque[Opener]) -> tuple[FrameSource, list[Frame]]:
@@ -158,6 +165,7 @@ class _Run:
         self.pictures: list[dict[str, Any]] = []
         self.written: list[Path] = []
         self.flow = FlowReport()
+        self.noun = "picture"
         self._segmenter, self._spec, self._folder = segmenter, spec, folder
         self._options, self._on_progress = options, on_progress
 
@@ -174,6 +182,7 @@ class _Run:
     def segment(self, source: FrameSource) -> None:
         options = _with_defaults(self._options, source, self._folder)
         _check_fps(options, source)
+        self.noun = self.noun if source.still else "frame"
         renderer = _renderer(self._spec, options)
         reports = _PictureReports(self._spec.classes, source, self._on_progress)
         with contextlib.ExitStack() as stack:
@@ -229,7 +238,7 @@ def _is_result(path: Path, folder: Path | None) -> bool:
 def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | None) -> OutputOptions:
     if options.outputs or options.video or options.json_lines or (folder is None and options.show):
         return options
-    outputs = (Output.OVERLAY, Output.MASK) if source.still else ()
+    outputs = () if not source.still else (Output.OVERLAY,) if options.file else (Output.OVERLAY, Output.MASK)
     return dataclasses.replace(options, outputs=outputs, video=not source.still)
 
 
@@ -242,6 +251,15 @@ def _check_fps(options: OutputOptions, source: FrameSource) -> None:
         )
 
 
+def _check_file(options: OutputOptions, source: FrameSource, *, several: bool) -> None:
+    """Whether one file can hold what was asked for."""
+    wanted = (len(options.outputs) + options.video + options.json_lines) * (2 if several else 1)
+    if options.file is None or (wanted == 1 and (not options.outputs or source.length == 1)):
+        return
+    many = f"{source.length or 'many'} frames" if source.length != 1 and not several else "several files"
+    raise OutputError(f"{options.file}: is one file, but there are {many} to write; name a folder")
+
+
 def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, folder: Path | None) -> list[Sink]:
     sinks: list[Sink] = []
     if folder is None:
@@ -250,9 +268,18 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
         return [JsonLinesSink(sys.stdout, renderer.classes)] if options.json_lines else []
     make_folder(folder)
     if options.outputs:
-        sinks.append(FolderSink(folder, renderer, options.outputs, legend=options.legend, protected=source.paths))
+        sinks.append(
+            FolderSink(
+                folder,
+                renderer,
+                options.outputs,
+                file=options.file,
+                legend=options.legend,
+                protected=source.paths,
+            )
+        )
     if options.video:
-        path = folder / f"{source.name}{VIDEO_ENDING}"
+        path = options.file or folder / f"{source.name}{VIDEO_ENDING}"
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
         fps = next(rate for rate in (source.fps, options.fps, DEFAULT_FPS) if rate is not None)
@@ -268,5 +295,5 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
             )
         )
     if options.json_lines:
-        sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
+        sinks.append(JsonLinesSink(options.file or folder / f"{source.name}.jsonl", renderer.classes))
     return sinks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,6 +46,13 @@ def open_source(location: SourceLocation | Sequence[SourceLocation]) -> FrameSou
         if _opener(one):
             raise ImageError(_alone(one, "only pictures, folders and patterns can be combined"))
     return open_pictures([one for one in locations if not isinstance(one, int)])
+
+
+def names_source(text: str) -> bool:
+    """Whether a text can only mean a source, by its suffix or as a folder, pattern, camera or URL."""
+    path = Path(text)
+    suffixes = picture_extensions() | VIDEO_EXTENSIONS
+    return path.suffix.lower() in suffixes or path.is_dir() or glob.has_magic(text) or _opener(text) is not None
 
 
 def openers(
