@@ -256,7 +256,8 @@ def _check_file(options: OutputOptions, source: FrameSource, *, several: bool) -
     wanted = (len(options.outputs) + options.video + options.json_lines) * (2 if several else 1)
     if options.file is None or (wanted == 1 and (not options.outputs or source.length == 1)):
         return
-    many = f"{source.length or 'many'} frames" if source.length != 1 and not several else "several files"
+    frames = source.length or "many"
+    many = "several sources" if several else f"{frames} frames" if frames != 1 else f"{wanted} files"
     raise OutputError(f"{options.file}: is one file, but there are {many} to write; name a folder")
 
 
