@@ -21,6 +21,7 @@ WITHOUT_A_MODULE = {
     "streams/test_steady_state.py": "memory over many frames",
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
+    "test_docs.py": "what README and docs tell people to type",
     "test_layering.py": "imports of the whole package",
     "test_suite.py": "the tests",
 }

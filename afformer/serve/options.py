@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from afformer.assets import MODEL
+from afformer import assets
 from afformer.errors import AfformerError
 from afformer.runtime.opening import OpenOptions
 
@@ -98,13 +98,13 @@ class ModelFile:
 def named_models(arguments: tuple[str, ...]) -> dict[str, ModelFile]:
     """The models to serve by name, from `MODEL` (named by its file) and `NAME=MODEL`; the bundled one if there is none.
 
-    `,workers=N` and `,threads=N` after the file are for that model alone.
+    The bundled one is called `assets.NAME`. `,workers=N` and `,threads=N` after the file are for that model alone.
 
     Raises:
         AfformerError: A name that would not do in a URL or is used twice, or a number that is out of range.
     """
     models: dict[str, ModelFile] = {}
-    for argument in arguments or (str(MODEL),):
+    for argument in arguments or (assets.NAME,):
         name, file = _named(argument)
         if not _NAME.fullmatch(name):
             raise AfformerError(
@@ -125,7 +125,7 @@ def _named(argument: str) -> tuple[str, ModelFile]:
     name, equals, path = argument.partition("=")
     if not equals or Path(argument).exists():
         name, path = Path(argument).stem, argument
-    return name, ModelFile(Path(path), **numbers)
+    return name, ModelFile(assets.file_or_bundled(path), **numbers)
 
 
 def read_api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:

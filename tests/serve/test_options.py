@@ -28,7 +28,7 @@ def test_a_file_with_an_equals_sign_is_a_file(tmp_path: Path) -> None:
 
 
 def test_the_bundled_model_is_served_if_none_is_named() -> None:
-    assert list(named_models(()).values()) == [ModelFile(MODEL)]
+    assert named_models(()) == named_models(("tiny-camvid",)) == {"tiny-camvid": ModelFile(MODEL)}
 
 
 @pytest.mark.parametrize("argument", ["=x.onnx", "a/b=x.onnx", "..=x.onnx", "a b=x.onnx", "é=x.onnx"])
