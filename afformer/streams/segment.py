@@ -40,7 +40,7 @@ class OutputOptions:
     Attributes:
         outputs: Files of each frame.
         video: Write one annotated video.
-        json_lines: Write one line of JSON per frame; to stdout if there is not a folder.
+        json_lines: Write one line of JSON per frame; to stdout if there is no folder.
         show: Open a window.
         legend: Draw a legend.
         opacity: Of the classes' colours in overlays, 0..1.
@@ -106,7 +106,7 @@ def segment_pictures(
         source: Whatever `open_source` opens.
         folder: Where files go; created if it is missing. None if only a window or lines on stdout are wanted.
         output_options: What to make of each result. If no files are asked for, they are overlays and masks of pictures,
-            and a video of anything else, unless there is not a folder and a window is enough.
+            and a video of anything else, unless there is no folder and a window is enough.
         open_options: How to open the model.
         on_progress: Called after each frame.
 
@@ -207,7 +207,7 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
     sinks: list[Sink] = []
     if folder is None:
         if options.outputs or options.video:
-            raise OutputError("there is not a folder to write into; name one, or ask for a window or JSON lines only")
+            raise OutputError("there is no folder to write into; name one, or ask for a window or JSON lines only")
         return [JsonLinesSink(sys.stdout, renderer.classes)] if options.json_lines else []
     make_folder(folder)
     if options.outputs:
