@@ -21,6 +21,7 @@ FLOORS = (
         "files",
         "temporary",
         "images",
+        "decoding",
         "png",
         "opencv",
         "extras",

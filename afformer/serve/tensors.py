@@ -124,7 +124,7 @@ def _raw(tensors: memoryview, spec: ModelSpec) -> Inference:
 
 def _load(text: bytes) -> object:
     def refuse(constant: str) -> NoReturn:
-        raise Refusal(400, f"the request's JSON holds {constant}, which is no JSON number; send such tensors as binary")
+        raise Refusal(400, f"the JSON holds {constant}, which is not a JSON number; send such tensors as binary")
 
     try:
         return json.loads(text, parse_constant=refuse)

@@ -70,6 +70,17 @@ def test_a_picture_is_shown_with_its_classes_and_times(page: Page, picture_file:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
 
 
+def test_a_picture_may_be_there_before_the_models_are_known(page: Page, picture_file: Path) -> None:
+    held: list[Any] = []
+    page.route("**/v1/models", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks it
+    page.reload()
+    page.set_input_files("#file", picture_file)
+    page.wait_for_selector("#stage.busy")
+    for route in held:
+        route.continue_()
+    page.wait_for_selector("#result:not([hidden])")
+
+
 def test_the_class_under_the_pointer_is_named(page: Page, picture_file: Path) -> None:
     page.set_input_files("#file", picture_file)
     page.wait_for_selector("#result:not([hidden])")

@@ -6,6 +6,7 @@ const LONGEST_SIDE = 2048; // larger pictures are made smaller before they are s
 const STAGES = { decode: "decode", queue: "wait", input: "pre-process", infer: "network", output: "post-process", encode: "encode" };
 
 let models = [];
+let listing = null; // the models' list, while it is under way
 let maxPixels = Infinity;
 let shown = null; // { picture, ids, width, height, model }
 let stream = null;
@@ -25,7 +26,12 @@ async function call(path, options = {}) {
   return response;
 }
 
-async function listModels() {
+function listModels() {
+  listing ??= fetchModels().finally(() => (listing = null));
+  return listing;
+}
+
+async function fetchModels() {
   const answer = await (await call("/v1/models")).json();
   models = answer.models;
   maxPixels = answer.max_pixels;
@@ -74,6 +80,7 @@ async function segment(picture) {
   const own = (request = new AbortController());
   at("stage").classList.add("busy");
   try {
+    if (!models.length) await listModels(); // a picture may be there first
     const body = await new Promise((done) => picture.toBlob(done, "image/jpeg", 0.95));
     const query = new URLSearchParams({ output: "raw" });
     if (at("model").value) query.set("model", at("model").value);
