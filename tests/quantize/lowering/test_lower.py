@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from afformer.errors import QuantizeError
 from afformer.export.onnx_graph import build_graph
@@ -54,6 +54,19 @@ def test_every_target_runs_and_stays_near_float(target: Target, bits: int) -> No
     made = lowering.lower(canonical(), ranges(), target, weight_bits=bits)
     assert noise(made.model, canonical()) < 0.2
     assert len(made.report.integer) > 80
+
+
+@pytest.mark.parametrize("target", Target)
+@pytest.mark.parametrize("gain", [0.0, 1e-12])
+def test_channels_whose_folded_weights_are_about_zero_keep_their_biases(target: Target, gain: float) -> None:
+    network = random_network()
+    with torch.no_grad():
+        for norm in [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]:
+            norm.weight[::3] *= gain
+            norm.bias[::3] = 1.5
+    float_model = lowering.canonicalize(build_graph(network, SPEC))
+    made = lowering.lower(float_model, observed(float_model), target, weight_bits=7)
+    assert noise(made.model, float_model) < 0.2
 
 
 @pytest.mark.parametrize("target", Target)
