@@ -76,6 +76,10 @@ def engine(
         return
     if built.quantized:
         print_text(built.quantized.verdict.accuracy())
+    if built.kept_float32:
+        from afformer.export.half import kept_summary
+
+        click.echo(kept_summary(built.kept_float32))
     _print_report(built.engine)
 
 

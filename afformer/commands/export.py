@@ -57,5 +57,9 @@ def export(
         print_json(report.to_json())
         return
     click.echo(f"verified against PyTorch: {report.verification.summary()}")
+    if report.kept_float32:
+        from afformer.export.half import kept_summary
+
+        click.echo(kept_summary(report.kept_float32))
     click.echo(f"wrote {out}: {report.bytes / 1e6:.1f} MB, {report.nodes} nodes, in {report.seconds:.1f} s")
     click.echo(f"next: afformer-cli infer {out} PICTURE -o DIR")

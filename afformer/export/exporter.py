@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,15 @@ from afformer import assets
 from afformer.errors import ExportError
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
-from afformer.images import read_image
+from afformer.images import RGBImage, read_image
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.picture_files import open_pictures
 
 if TYPE_CHECKING:
+    import onnx
+
     from afformer.export.verification import Verification
+    from afformer.model.network import AFFormer
 
 SMALLEST = 64
 """Smallest height and width that can be exported: the prototypes of stage 3 are then a 2x2 grid."""
@@ -66,6 +71,8 @@ class ExportReport:
     bytes: int
     seconds: float
     verification: Verification
+    kept_float32: dict[str, str]
+    """Why nodes of a float16 model are in float32 that usually are not, by name."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -75,6 +82,7 @@ class ExportReport:
             "nodes": self.nodes,
             "seconds": round(self.seconds, 2),
             "verification": dataclasses.asdict(self.verification),
+            "kept_float32": self.kept_float32,
             "spec": json.loads(self.spec.to_json()),
         }
 
@@ -101,7 +109,7 @@ def export_checkpoint(
     with requires_extra("export"):
         import onnx
 
-        from afformer.export import onnx_graph, verification
+        from afformer.export import onnx_graph
         from afformer.model.checkpoint import load_checkpoint
     start = time.perf_counter()
     if output.suffix.lower() != ".onnx":
@@ -118,12 +126,41 @@ def export_checkpoint(
         precision=options.precision,
         tools=onnx_graph.tool_versions(),
     )
-    model = onnx_graph.build_graph(network, spec)
+    model, kept = onnx_graph.build_graph(network, spec), dict[str, str]()
+    if spec.precision is Precision.FP16:
+        model, kept = _in_float16(model, spec, pictures)
     with replacing(output) as temporary:
         onnx.save(model, temporary)
-        result = verification.verify(temporary, network, pictures)
+        result = _verified(temporary, model, network, pictures, spec.precision)
         size = temporary.stat().st_size
-    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result)
+    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result, kept)
+
+
+def _in_float16(
+    model: onnx.ModelProto, spec: ModelSpec, pictures: Sequence[RGBImage]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    from afformer.export import half, onnx_graph
+
+    made = half.half_model(model, spec, pictures)
+    onnx_graph.stamp(made.model, spec)
+    return made.model, made.kept
+
+
+def _verified(
+    path: Path, model: onnx.ModelProto, network: AFFormer, pictures: Sequence[RGBImage], precision: Precision
+) -> Verification:
+    """Verifies the file as ONNX Runtime runs it, and a float16 model as a GPU runs it: in half precision."""
+    import onnx
+
+    from afformer.export import half_emulation, verification
+
+    if precision is not Precision.FP16:
+        return verification.verify(path, network, pictures)
+    verification.verify(path, network, pictures[:1])
+    with tempfile.TemporaryDirectory() as folder:
+        emulation = Path(folder) / "emulated.onnx"
+        onnx.save(half_emulation.emulated(model), emulation)
+        return verification.verify(emulation, network, pictures)
 
 
 def _verification_pictures(folder: Path | None) -> list[Path]:

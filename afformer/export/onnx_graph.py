@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import collections
 import contextlib
+import dataclasses
 import io
 import logging
 import warnings
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 
 from afformer.errors import ExportError
 from afformer.export.endpoints import ExportedNetwork, example_input
-from afformer.export.float16 import to_float16
 from afformer.model.network import AFFormer
 from afformer.onnx_file import write_spec
 from afformer.spec import ModelSpec, OutputKind, Precision
@@ -33,15 +33,13 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def build_graph(network: AFFormer, spec: ModelSpec) -> onnx.ModelProto:
-    """The network as the ONNX graph that the spec describes.
+    """The network as the float32 ONNX graph that the spec describes.
 
     Raises:
         ExportError: The exporter or the simplifier failed.
     """
     model = simplify(trace(ExportedNetwork(network, spec), example_input(spec), spec.output))
-    if spec.precision is Precision.FP16:
-        model = to_float16(model)
-    stamp(model, spec)
+    stamp(model, dataclasses.replace(spec, precision=Precision.FP32))
     return model
 
 

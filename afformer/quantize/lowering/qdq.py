@@ -143,8 +143,8 @@ class _Lowering:
         made = f"{name}.dequantized"
         if f"{name}.bytes" not in self.builder.constants:
             readers = [node for node in self.graph.consumers[name] if node.name in self.quantized]
-            scales = [scales_for_bias(self.graph.bias(r), self._grid(self._anchor(r.input[0])).scale) for r in readers]
-            smallest = np.maximum.reduce(scales)
+            floors = [scales_for_bias(self.graph.bias(r), self._grid(self._anchor(r.input[0])).scale) for r in readers]
+            smallest = np.maximum.reduce(floors)
             weight = quantize_weight(self.graph.constants[name], bits=self.weight_bits, smallest=smallest)
             count = len(weight.scales)
             integers = self.builder.constant(f"{name}.bytes", weight.integers)

@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from afformer.errors import QuantizeError
 from afformer.export.onnx_graph import build_graph
