@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from afformer.errors import OutputError
@@ -40,12 +40,19 @@ def write_file(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
     """Refuses a path before the work whose result could not be written there.
 
+    Args:
+        path: The file to write.
+        inputs: Files that the work reads; None is left out. The result must not replace them, under whatever name.
+
     Raises:
-        OutputError: `path` is a folder, or nothing can be written beside it.
+        OutputError: `path` is a folder or one of the inputs, or nothing can be written beside it.
     """
+    for source in filter(None, inputs):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise OutputError(f"{path}: is the input {source} itself and is not overwritten; choose another name")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
     probe = path.with_name(f".{uuid.uuid4().hex}")

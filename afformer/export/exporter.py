@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from afformer import assets
 from afformer.errors import ExportError
+from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
 from afformer.images import RGBImage, read_image
@@ -40,6 +41,7 @@ class ExportOptions:
         input: Normalised float32 NCHW, or RGB bytes NHWC with the normalisation in the graph.
         output: Logits at stride 8, or the class map at the input size.
         precision: FP32 or FP16; INT8 is made from the exported model by `afformer.quantize_model`.
+        opset: ONNX operator set, 17 to 23; older ones for older engines.
         dataset: Name of the data set whose classes and colours to use; None takes what the checkpoint says.
     """
 
@@ -49,6 +51,7 @@ class ExportOptions:
     output: OutputKind = OutputKind.LOGITS
     precision: Precision = Precision.FP32
     dataset: str | None = None
+    opset: int = OPSET
 
     def __post_init__(self) -> None:
         if min(self.input_hw) < SMALLEST:
@@ -57,6 +60,8 @@ class ExportOptions:
             )
         if self.batch < 1:
             raise ExportError(f"batch must be at least 1, but got {self.batch}")
+        if not OLDEST_OPSET <= self.opset <= NEWEST_OPSET:
+            raise ExportError(f"`opset` must be {OLDEST_OPSET} to {NEWEST_OPSET}, but got {self.opset}")
         if self.precision not in (Precision.FP32, Precision.FP16):
             raise ExportError("export writes fp32 or fp16; for INT8 quantize the exported model")
 
@@ -114,7 +119,7 @@ def export_checkpoint(
     start = time.perf_counter()
     if output.suffix.lower() != ".onnx":
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
-    check_writable(output)
+    check_writable(output, [checkpoint])
     pictures = [read_image(path) for path in _verification_pictures(verify_images)]
     loaded = load_checkpoint(checkpoint)
     network = loaded.build()
@@ -126,7 +131,7 @@ def export_checkpoint(
         precision=options.precision,
         tools=onnx_graph.tool_versions(),
     )
-    model, kept = onnx_graph.build_graph(network, spec), dict[str, str]()
+    model, kept = onnx_graph.build_graph(network, spec, options.opset), dict[str, str]()
     if spec.precision is Precision.FP16:
         model, kept = _in_float16(model, spec, pictures)
     with replacing(output) as temporary:

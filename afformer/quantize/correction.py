@@ -40,9 +40,9 @@ def channel_means(model: onnx.ModelProto, feeds: Iterable[Array]) -> dict[str, D
     sums = {name: np.zeros(graph.shape(name)[1]) for name in names}
     count = 0
     for feed in feeds:
-        count += 1
+        count += len(feed)
         for name, values in zip(names, runner.run(feed), strict=True):
-            sums[name] += values.mean(axis=(0, 2, 3), dtype=np.float64)
+            sums[name] += values.mean(axis=(2, 3), dtype=np.float64).sum(axis=0)
     if not count:
         raise ValueError("channel means need at least one feed")
     return {name: total / count for name, total in sums.items()}

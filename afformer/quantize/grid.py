@@ -133,9 +133,9 @@ def quantize_weight(weight: Floats, axis: int = 0, bits: int = 8, smallest: Floa
 def scales_for_bias(bias: npt.ArrayLike, input_scale: float) -> Floats:
     """The smallest weight scales with which each channel's bias fits int32, with room for the sum of the products.
 
-    A channel whose weights are about zero has a tiny scale, and any bias is a huge number of such steps. With this scale
-    it is `BIAS_STEPS` steps. Rounding a weight to it moves the result by at most half a step for each step of the input:
-    with 255 of these and a thousand inputs, by a ten-thousandth of the bias.
+    A channel whose weights are about zero has a tiny scale, and any bias is a huge number of such steps. With this
+    scale it is `BIAS_STEPS` steps. Rounding a weight to it moves the result by at most half a step for each step of the
+    input: with 255 of these and a thousand inputs, by a ten-thousandth of the bias.
 
     Args:
         bias: `(O,)`.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from afformer.datasets import PICTURE_EXTENSIONS
 from afformer.errors import ImageError
 from afformer.files import sha256
-from afformer.images import read_image
+from afformer.images import RGBImage, read_image
 from afformer.runtime.choices import Fit
 from afformer.runtime.preprocess import ColorOrder, fit_picture, write_input
 from afformer.runtime.tiling import Tiling
@@ -27,6 +27,11 @@ FEW = 16
 LIMIT = 64
 """More pictures than this hardly change a range."""
 _LISTED = 3
+_LABEL_COLOURS = 256
+"""A label map has no more colours than this."""
+_LABEL_FLATNESS = 0.85
+"""Share of a label map's pixels that are like their left neighbour, at least: 0.93 and more on CamVid, whose photos
+have up to 0.3."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,27 +71,51 @@ def survey(
     unreadable: list[str] = []
     repeated: list[Path] = []
     tiny: list[Path] = []
+    label_maps: list[Path] = []
     for number, path in enumerate(paths, 1):
         try:
-            height, width, _ = read_image(path).shape
+            image = read_image(path)
         except ImageError as error:
             unreadable.append(str(error))
         else:
+            height, width, _ = image.shape
             digest = sha256(path)
-            if digest in first:
+            if looks_like_labels(image):
+                label_maps.append(path)
+            elif digest in first:
                 repeated.append(path)
-            elif height < input_hw[0] or width < input_hw[1]:
-                tiny.append(path)
-            first.setdefault(digest, path)
+            else:
+                first[digest] = path
+                if height < input_hw[0] or width < input_hw[1]:
+                    tiny.append(path)
         seen(number, len(paths))
+    where = pictures if isinstance(pictures, Path) else "calibration"
+    if not first and label_maps:
+        raise ImageError(
+            f"{where}: holds label maps, not pictures: {_some([path.name for path in label_maps])} consist of large areas "
+            f"of at most {_LABEL_COLOURS} colours; name the folder of the pictures themselves"
+        )
     if not first:
-        where = pictures if isinstance(pictures, Path) else "calibration"
         raise ImageError(f"{where}: none of {len(paths)} pictures can be read; the first: {[*unreadable, '-'][0]}")
     return PictureSet(
         paths=tuple(first.values()),
         sha256=hashlib.sha256("".join(sorted(first)).encode()).hexdigest(),
-        warnings=tuple(_warnings(len(first), unreadable, repeated, tiny, input_hw)),
+        warnings=tuple(_warnings(len(first), unreadable, repeated, tiny, label_maps, input_hw)),
     )
+
+
+def looks_like_labels(image: RGBImage) -> bool:
+    """Whether a picture is a label map by the looks: large areas of a few colours, but more than one.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+    """
+    red, green, blue = np.moveaxis(image.astype(np.uint32), 2, 0)
+    colours = (red << 16) | (green << 8) | blue  # (H, W)
+    flat = colours[:, 1:] == colours[:, :-1]
+    if not flat.size or flat.mean() < _LABEL_FLATNESS:
+        return False
+    return 1 < len(np.unique(colours)) <= _LABEL_COLOURS
 
 
 Seen = Callable[[int, int], None]
@@ -108,13 +137,10 @@ class Feeds:
     fit: Fit = Fit.STRETCH
 
     def of(self, count: int, seen: Seen = lambda done, total: None) -> Iterator[Array]:
-        """Input tensors, `(batch, ...)`, of at most `count` pictures, evenly spread.
-
-        The last batch is filled up with its own pictures.
-        """
+        """Input tensors, `(batch, ...)`, of at most `count` pictures, evenly spread; the last one may be shorter."""
         tensors, batch = self._tensors(spread(self.paths, count), seen), self.spec.batch
         while group := list(itertools.islice(tensors, batch)):
-            yield np.stack([group[i % len(group)] for i in range(batch)])
+            yield np.stack(group)
 
     def _tensors(self, paths: Sequence[Path], seen: Seen) -> Iterator[Array]:
         height, width = self.spec.input_hw
@@ -149,13 +175,20 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _warnings(
-    usable: int, unreadable: list[str], repeated: list[Path], tiny: list[Path], input_hw: tuple[int, int]
+    usable: int,
+    unreadable: list[str],
+    repeated: list[Path],
+    tiny: list[Path],
+    label_maps: list[Path],
+    input_hw: tuple[int, int],
 ) -> Iterator[str]:
     if usable < FEW:
         yield (
             f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they are; "
             f"give {FEW} or more, better {LIMIT}."
         )
+    if label_maps:
+        yield f"{_count(len(label_maps))} apparently a label map and left out: {_some([p.name for p in label_maps])}."
     if repeated:
         yield f"{_count(len(repeated))} identical to another one and left out: {_some([p.name for p in repeated])}."
     if tiny:

@@ -119,7 +119,7 @@ def build_engine(
     options = options or EngineOptions()
     if output.suffix.lower() not in SUFFIXES:
         raise ExportError(f"{output}: is not the name of an engine; name the file {' or '.join(SUFFIXES)}")
-    _check_files(output, options)
+    _check_files(model, output, options)
     source = read_onnx_model(model)
     own, wanted = source.spec.precision, precision or source.spec.precision
     _check_precision(model, own, wanted, calibration)
@@ -137,12 +137,12 @@ def build_engine(
     return BuildReport(report, quantized, kept)
 
 
-def _check_files(output: Path, options: EngineOptions) -> None:
+def _check_files(model: Path, output: Path, options: EngineOptions) -> None:
     """Fails before long work if a file cannot be written or read."""
     from afformer.tensorrt.builder import read_timing_cache
 
     for path in filter(None, (output, json_path(output), options.timing_cache)):
-        check_writable(path)
+        check_writable(path, [model])
     read_timing_cache(options.timing_cache)
 
 
@@ -212,6 +212,7 @@ def _quantized(
     source: OnnxModel, model: Path, output: Path, calibration: Calibration, progress: Progress
 ) -> tuple[OnnxModel, QuantizeReport]:
     from afformer.onnx_file import read_onnx_file
+    from afformer.quantize.choices import MAX_DROP
     from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.placement import Target
     from afformer.quantize.quantize_model import quantize_model
@@ -219,7 +220,7 @@ def _quantized(
     int8 = output.with_name(f"{output.name}.int8.onnx")  # MODEL.int8.onnx is the name that `quantize` gives its own
     options = QuantizeOptions(
         target=Target.TENSORRT,
-        max_drop=calibration.max_drop,
+        max_drop=MAX_DROP if calibration.max_drop is None else calibration.max_drop,
         allow_drop=calibration.allow_drop,
         allow_slower=True,  # its verdict on speed is measured on this CPU and says nothing about the engine
     )
