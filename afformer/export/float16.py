@@ -61,7 +61,7 @@ class _Writer:
         self._weights = {i.name: i for i in graph.initializer}
         self._floats |= {name for name, weight in self._weights.items() if weight.data_type == TensorProto.FLOAT}
         self._public = {value.name for value in [*graph.input, *graph.output]}
-        self._made = {(value.name, False): value.name for value in graph.input}
+        self._made: dict[tuple[str, bool], str] = {(value.name, False): value.name for value in graph.input}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
 
@@ -103,5 +103,6 @@ class _Writer:
         if half and name in self._floats:
             rounded = numpy_helper.to_array(weight).astype(np.float16)
             weight = numpy_helper.from_array(rounded, f"{name}.half")
-        self.constants.setdefault(weight.name, weight)
-        return weight.name
+        made = f"{name}.half" if weight is not self._weights[name] else name
+        self.constants.setdefault(made, weight)
+        return made

@@ -82,7 +82,9 @@ class Candidates:
             integer = self._nodes(self.units.keys() - floats)
             replaced = {node.name: [node] for node in self._corrected.nodes if node.name in integer}
             model = rebuilt(self._canonical, replaced, self._corrected.constants)
-        return lowering.lower(model, self._ranges, self._target, self._nodes(floats), self._weight_bits, self._opset)
+        return lowering.lower(
+            model, self._ranges, self._target, self._nodes(floats), self._weight_bits, opset=self._opset
+        )
 
     def _nodes(self, units: Iterable[str]) -> frozenset[str]:
         return frozenset(node for unit in units for node in self.units[unit].nodes)

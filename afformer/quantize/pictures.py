@@ -67,41 +67,73 @@ def survey(
         ImageError: There is no such folder, or none of its pictures can be read.
     """
     paths = spread(_pictures_in(pictures) if isinstance(pictures, Path) else pictures, limit)
-    first: dict[str, Path] = {}
-    unreadable: list[str] = []
-    repeated: list[Path] = []
-    tiny: list[Path] = []
-    label_maps: list[Path] = []
+    found = _Survey(input_hw)
     for number, path in enumerate(paths, 1):
+        found.take(path)
+        seen(number, len(paths))
+    if not found.usable:
+        raise ImageError(f"{pictures if isinstance(pictures, Path) else 'calibration'}: {found.problem(len(paths))}")
+    return PictureSet(
+        paths=tuple(found.usable.values()),
+        sha256=hashlib.sha256("".join(sorted(found.usable)).encode()).hexdigest(),
+        warnings=tuple(found.warnings()),
+    )
+
+
+@dataclasses.dataclass
+class _Survey:
+    """What was found so far; usable pictures by the digest of their file."""
+
+    input_hw: tuple[int, int]
+    usable: dict[str, Path] = dataclasses.field(default_factory=dict)
+    unreadable: list[str] = dataclasses.field(default_factory=list)
+    repeated: list[Path] = dataclasses.field(default_factory=list)
+    tiny: list[Path] = dataclasses.field(default_factory=list)
+    label_maps: list[Path] = dataclasses.field(default_factory=list)
+
+    def take(self, path: Path) -> None:
         try:
             image = read_image(path)
         except ImageError as error:
-            unreadable.append(str(error))
+            self.unreadable.append(str(error))
+            return
+        digest = sha256(path)
+        if looks_like_labels(image):
+            self.label_maps.append(path)
+        elif digest in self.usable:
+            self.repeated.append(path)
         else:
-            height, width, _ = image.shape
-            digest = sha256(path)
-            if looks_like_labels(image):
-                label_maps.append(path)
-            elif digest in first:
-                repeated.append(path)
-            else:
-                first[digest] = path
-                if height < input_hw[0] or width < input_hw[1]:
-                    tiny.append(path)
-        seen(number, len(paths))
-    where = pictures if isinstance(pictures, Path) else "calibration"
-    if not first and label_maps:
-        raise ImageError(
-            f"{where}: holds label maps, not pictures: {_some([path.name for path in label_maps])} consist of large areas "
-            f"of at most {_LABEL_COLOURS} colours; name the folder of the pictures themselves"
-        )
-    if not first:
-        raise ImageError(f"{where}: none of {len(paths)} pictures can be read; the first: {[*unreadable, '-'][0]}")
-    return PictureSet(
-        paths=tuple(first.values()),
-        sha256=hashlib.sha256("".join(sorted(first)).encode()).hexdigest(),
-        warnings=tuple(_warnings(len(first), unreadable, repeated, tiny, label_maps, input_hw)),
-    )
+            self.usable[digest] = path
+            if image.shape[0] < self.input_hw[0] or image.shape[1] < self.input_hw[1]:
+                self.tiny.append(path)
+
+    def problem(self, count: int) -> str:
+        """Why none of the pictures can be used."""
+        if self.label_maps:
+            return (
+                f"holds label maps, not pictures: {_names(self.label_maps)} consist of large areas of at most "
+                f"{_LABEL_COLOURS} colours; name the folder of the pictures themselves"
+            )
+        return f"none of {count} pictures can be read; the first: {[*self.unreadable, '-'][0]}"
+
+    def warnings(self) -> Iterator[str]:
+        usable = len(self.usable)
+        if usable < FEW:
+            yield (
+                f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they "
+                f"are; give {FEW} or more, better {LIMIT}."
+            )
+        if self.label_maps:
+            yield f"{_count(len(self.label_maps))} apparently a label map and left out: {_names(self.label_maps)}."
+        if self.repeated:
+            yield f"{_count(len(self.repeated))} identical to another one and left out: {_names(self.repeated)}."
+        if self.tiny:
+            size = f"{self.input_hw[1]}x{self.input_hw[0]}"
+            yield f"{_count(len(self.tiny))} smaller than the model's input {size} and blurred when enlarged: " + (
+                f"{_names(self.tiny)}."
+            )
+        if self.unreadable:
+            yield f"{_count(len(self.unreadable))} unreadable and left out: {_some(self.unreadable, '; ')}."
 
 
 def looks_like_labels(image: RGBImage) -> bool:
@@ -174,34 +206,12 @@ def _pictures_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _warnings(
-    usable: int,
-    unreadable: list[str],
-    repeated: list[Path],
-    tiny: list[Path],
-    label_maps: list[Path],
-    input_hw: tuple[int, int],
-) -> Iterator[str]:
-    if usable < FEW:
-        yield (
-            f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they are; "
-            f"give {FEW} or more, better {LIMIT}."
-        )
-    if label_maps:
-        yield f"{_count(len(label_maps))} apparently a label map and left out: {_some([p.name for p in label_maps])}."
-    if repeated:
-        yield f"{_count(len(repeated))} identical to another one and left out: {_some([p.name for p in repeated])}."
-    if tiny:
-        size = f"{input_hw[1]}x{input_hw[0]}"
-        yield f"{_count(len(tiny))} smaller than the model's input {size} and blurred when enlarged: " + (
-            f"{_some([p.name for p in tiny])}."
-        )
-    if unreadable:
-        yield f"{_count(len(unreadable))} unreadable and left out: {_some(unreadable, '; ')}."
-
-
 def _count(count: int) -> str:
     return "1 picture is" if count == 1 else f"{count} pictures are"
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return _some([path.name for path in paths])
 
 
 def _some(items: Sequence[str], separator: str = ", ") -> str:

@@ -225,7 +225,8 @@ def _quantized(
         allow_slower=True,  # its verdict on speed is measured on this CPU and says nothing about the engine
     )
     report = quantize_model(model, int8, calibration.pictures, options=options, progress=progress)
-    return source.converted(read_onnx_file(int8)[0], Precision.INT8), report
+    proto, spec = read_onnx_file(int8)
+    return dataclasses.replace(source, proto=proto, spec=spec), report
 
 
 def _build(model: OnnxModel, output: Path, options: EngineOptions, gpu: Gpu | None, cuda: str) -> EngineReport:

@@ -140,8 +140,8 @@ def test_a_network_whose_numbers_pass_float16_keeps_those_operators_in_float32(t
     network = load_checkpoint(assets.CHECKPOINT).build()
     weights = dict(network.named_parameters())
     with torch.no_grad():
-        weights["stages.1.pixel_embed.depthwise.weight"] *= 1e6
-        weights["stages.1.pixel_embed.pointwise.weight"] /= 1e6
+        weights["stages.1.pixel_embed.depthwise.weight"].mul_(1e6)
+        weights["stages.1.pixel_embed.pointwise.weight"].div_(1e6)
     checkpoint = tmp_path / "scaled.pth"
     torch.save({"state_dict": official_state(network)}, checkpoint)
     report, _ = exported(tmp_path, ExportOptions((64, 96), precision=Precision.FP16), checkpoint)

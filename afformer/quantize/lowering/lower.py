@@ -71,6 +71,7 @@ def lower(
     target: Target,
     keep_float: frozenset[str] = frozenset(),
     weight_bits: int = 8,
+    *,
     opset: int | None = None,
 ) -> Lowered:
     """The INT8 model; its spec says so, if the float model has one.
