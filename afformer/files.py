@@ -41,7 +41,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
-    """Refuses a path before the work whose result could not be written there.
+    """Refuses a path before the work whose result could not be written there; creates missing parent folders.
 
     Args:
         path: The file to write.
@@ -55,6 +55,7 @@ def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
             raise OutputError(f"{path}: is the input {source} itself and is not overwritten; choose another name")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
+    make_folder(path.parent)
     probe = path.with_name(f".{uuid.uuid4().hex}")
     try:
         probe.touch()

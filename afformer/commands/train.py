@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afformer.commands.options import FilePath, hxw, json_option
+from afformer.commands.options import FilePath, enum_option, hxw, json_option
 from afformer.commands.report import print_json, progress_bar
 from afformer.datasets import DATASETS, by_name
+from afformer.runtime.choices import Device
 
 if TYPE_CHECKING:
     from afformer.datasets import Dataset
@@ -47,7 +48,7 @@ Share = click.FloatRange(0, 1)
 @click.option("--sky", type=Share, default=0.35, show_default=True, help="Share with another sky.")
 @click.option("--shadow", type=Share, default=0.3, show_default=True, help="Share with a shadow.")
 @click.option("--colour", type=click.FloatRange(0), default=1.0, show_default=True, help="Strength of other colours.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
+@enum_option("--device", of=Device, default=Device.CPU, help="Where to train.")
 @click.option("--bfloat16/--float32", default=None, help="Arithmetic; default: bfloat16 on cuda, float32 on the CPU.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--checks", type=click.IntRange(1), default=20, show_default=True, help="Times to validate and save.")
@@ -82,7 +83,7 @@ def train(
     sky: float,
     shadow: float,
     colour: float,
-    device: str,
+    device: Device,
     bfloat16: bool | None,
     seed: int,
     checks: int,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,16 @@ from torch import Tensor
 from afformer.errors import CheckpointError
 from afformer.model.names import UNUSED, WRAPPER_PREFIXES, our_name
 from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
+from afformer.model.reading.faults import printable
+from afformer.model.reading.objects import Placeholder
+from afformer.model.reading.tensors import StoredTensor
 
 _STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
+_WRAPPED = re.compile(f"(?:{'|'.join(map(re.escape, WRAPPER_PREFIXES))})*")
 _LISTED = 10
+_MOST_TENSORS = 20_000
 
-Copies = dict[str, dict[str, Tensor]]
+Copies = dict[str, dict[str, StoredTensor]]
 """Our name -> the file's names -> tensors. Official files repeat the tensors that the layers of a stage share."""
 
 
@@ -45,39 +53,43 @@ def account_for(content: Any, path: Path) -> Account:
     """
     copies, unexpected = _by_our_name(_find_state(content, path), path)
     config = _variant(copies, path)
-    num_classes = int(_first(copies["head.classify.weight"]).shape[0])
+    num_classes = _first(copies["head.classify.weight"]).shape[0]
+    if num_classes == 0:
+        raise CheckpointError(f"{path}: its classifier has 0 classes, at least 1 is needed; the file is damaged")
     _check(copies, unexpected, config, num_classes, path)
-    return Account(config, num_classes, {name: _first(tensors).float() for name, tensors in copies.items()})
+    return Account(config, num_classes, _read(copies, config, path))
 
 
-def _find_state(content: Any, path: Path) -> dict[str, Tensor]:
+def _find_state(content: Any, path: Path) -> dict[str, StoredTensor]:
     """The tensors of a file, wherever its writer put them, without prefixes of wrappers."""
     if isinstance(content, Mapping):
         for key in _STATE_KEYS:
             if isinstance(content.get(key), Mapping):
                 content = content[key]
-                others = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+                others = [str(name) for name, value in content.items() if not isinstance(value, StoredTensor)]
                 if others:
                     raise CheckpointError(f"{path}: not tensors in '{key}': {_some(others)}; the file is damaged")
                 break
-        state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        state = {str(name): value for name, value in content.items() if isinstance(value, StoredTensor)}
         if state:
             return _unwrapped(state)
+    found = f"an object of {printable(content.name)}" if isinstance(content, Placeholder) else type(content).__name__
     raise CheckpointError(
-        f"{path}: holds no tensors by name (found {type(content).__name__}); "
-        "expected a state dict, alone or under 'state_dict'"
+        f"{path}: holds no tensors by name (found {found}); expected a state dict, alone or under 'state_dict'"
     )
 
 
-def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in WRAPPER_PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            return _unwrapped({name.removeprefix(prefix): tensor for name, tensor in state.items()})
-    return state
+def _unwrapped(state: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Without the wrappers' prefixes that all names have in common, in one go however many there are."""
+    common = os.path.commonprefix(list(state))  # noqa: RUF071 - by characters, these are no paths
+    found = _WRAPPED.match(common)
+    return {name[found.end() :]: tensor for name, tensor in state.items()} if found else state
 
 
-def _by_our_name(state: dict[str, Tensor], path: Path) -> tuple[Copies, list[str]]:
+def _by_our_name(state: dict[str, StoredTensor], path: Path) -> tuple[Copies, list[str]]:
     """The tensors that the network reads, and the unexpected names. Step counters and the unused block are neither."""
+    if len(state) > _MOST_TENSORS:
+        raise CheckpointError(f"{path}: not an AFFormer checkpoint; it has {len(state):,} tensors, expected about 500")
     if any(name.startswith("mhca_stages.") for name in state):  # the backbone as published for ImageNet
         state = {f"backbone.{name}": tensor for name, tensor in state.items()}
     official = any(name.startswith("backbone.mhca_stages.") for name in state)
@@ -110,7 +122,7 @@ def _variant(copies: Copies, path: Path) -> AFFormerConfig:
     shapes = [_first(copies[name]).shape for name in required]
     if any(len(shape) != 4 for shape in shapes):
         raise CheckpointError(f"{path}: aggregation and classifier weights must be 4-D kernels; the file is damaged")
-    channels = tuple(int(shape[1]) for shape in shapes[:4])
+    channels = tuple(shape[1] for shape in shapes[:4])
     depths = (1, *(_depth(copies, stage) for stage in (1, 2, 3)))
     for config in VARIANTS.values():
         if config.channels == channels and config.depths == depths:
@@ -125,7 +137,7 @@ def _depth(copies: Copies, stage: int) -> int:
 
 
 def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_classes: int, path: Path) -> None:
-    """Checks shapes first: a tensor of the wrong shape may be of any size, so its values are not read."""
+    """Names, shapes and types of numbers, before anything is read: a tensor of the wrong shape may be of any size."""
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in AFFormer(config, num_classes).state_dict().items()}
     counters = {name for name in expected if name.endswith("num_batches_tracked")}
@@ -133,18 +145,31 @@ def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_cl
     unexpected = sorted([*unexpected, *(copies.keys() - expected.keys())])
     shared = sorted(expected.keys() & copies.keys())
     shaped = [
-        f"{name} {tuple(tensor.shape)} instead of {expected[name]}"
+        f"{name} {tensor.shape} instead of {expected[name]}"
         for name in shared
         for tensor in copies[name].values()
-        if tuple(tensor.shape) != expected[name]
+        if tensor.shape != expected[name]
     ]
     _report(path, config, (missing, "missing key"), (unexpected, "unexpected key"), (shaped, "wrong shape"))
-    broken = [name for name in shared if not all(bool(t.isfinite().all()) for t in copies[name].values())]
-    _report(path, config, (broken, "not-finite tensor"))
-    torn = [name for name in shared if not all(torch.equal(_first(copies[name]), t) for t in copies[name].values())]
-    _report(path, config, (torn, "shared tensor whose copies differ", "shared tensors whose copies differ"))
     for name in counters & copies.keys():
         del copies[name]
+    unfit = [f"{name} {t.problem}" for name in sorted(copies) for t in copies[name].values() if t.problem]
+    _report(path, config, (unfit, "tensor that cannot be weights", "tensors that cannot be weights"))
+
+
+def _read(copies: Copies, config: AFFormerConfig, path: Path) -> dict[str, Tensor]:
+    """One tensor a name, float32, if all its copies are finite and equal."""
+    found = {name: [tensor.weights() for tensor in tensors.values()] for name, tensors in copies.items()}
+    broken = [name for name in sorted(found) if not all(map(_is_finite, found[name]))]
+    _report(path, config, (broken, "not-finite tensor"))
+    torn = [name for name in sorted(found) if not all(torch.equal(found[name][0], t) for t in found[name][1:])]
+    _report(path, config, (torn, "shared tensor whose copies differ", "shared tensors whose copies differ"))
+    return {name: tensors[0] for name, tensors in found.items()}
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """A NaN anywhere is the smallest and the largest; in one pass, without a tensor of answers."""
+    return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
 def _report(path: Path, config: AFFormerConfig, *found: tuple[list[str], str] | tuple[list[str], str, str]) -> None:
@@ -153,7 +178,7 @@ def _report(path: Path, config: AFFormerConfig, *found: tuple[list[str], str] | 
         raise CheckpointError(f"{path}: does not fit AFFormer-{config.name}; {'; '.join(problems)}")
 
 
-def _first(tensors: dict[str, Tensor]) -> Tensor:
+def _first(tensors: dict[str, StoredTensor]) -> StoredTensor:
     return next(iter(tensors.values()))
 
 
@@ -163,4 +188,4 @@ def _listed(names: list[str], kind: str, kinds: str | None = None) -> str:
 
 def _some(names: list[str]) -> str:
     more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(printable, names[:_LISTED])) + (f" and {more} more" if more > 0 else "")

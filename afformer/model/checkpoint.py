@@ -14,7 +14,7 @@ from afformer import datasets
 from afformer.errors import CheckpointError, OutputError
 from afformer.files import replacing, sha256
 from afformer.model.accounting import account_for
-from afformer.model.files import read_checkpoint_file
+from afformer.model.files import open_checkpoint_file
 from afformer.model.labels import labels_in, normalisation_in
 from afformer.model.network import AFFormer, AFFormerConfig
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ModelSpec
@@ -94,10 +94,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: The file cannot be read, is not an AFFormer, lacks its head, or has keys that do not fit; the
             message lists them.
     """
-    content, metadata = read_checkpoint_file(path)
-    found = account_for(content, path)
-    classes, palette = labels_in(content, metadata, found.num_classes, path)
-    mean, std = normalisation_in(content, metadata, path)
+    with open_checkpoint_file(path) as (content, metadata):
+        found = account_for(content, path)
+        classes, palette = labels_in(content, metadata, found.num_classes, path)
+        mean, std = normalisation_in(content, metadata, path)
     return Checkpoint(found.config, found.num_classes, found.state, classes, palette, mean, std, sha256(path))
 
 

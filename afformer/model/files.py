@@ -1,134 +1,87 @@
-"""Reads a checkpoint file into plain data and tensors, without ever running code that the file names.
+"""Opens a checkpoint file as plain data and tensors, without ever running code that the file names.
 
-A `.pth` file is a pickle, and a pickle can name any function to be called while it is read. Ours resolves the few
-names that tensors need and puts an inert placeholder in the place of every other one: nothing else is looked up or
-called, and files with objects beyond tensors (mmengine's message hub, numpy scalars) still give their tensors. A file
-made for it can still waste time or memory; load files from strangers in a process that may be killed.
+A `.pth` file is a pickle, and a pickle names functions to be called while it is read. PyTorch never sees the file: the
+readers in `reading/` know the forms that `torch.save` writes and nothing else. What they hold and do is bounded by the
+file's size.
 """
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
-import torch
-from safetensors import SafetensorError, safe_open
+from typing import Any, NamedTuple
 
 from afformer.errors import CheckpointError
+from afformer.model.reading.faults import Budget, DamageError, RefusalError
+from afformer.model.reading.kinds import Form, form_of, other_kind
+from afformer.model.reading.legacy_form import read_legacy
+from afformer.model.reading.modules import is_module, module_state
+from afformer.model.reading.safetensors_form import read_safetensors
+from afformer.model.reading.source import Source, open_source
+from afformer.model.reading.tar_form import read_tar
+from afformer.model.reading.zip_form import read_zip
 
-_REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
-_CONTAINERS = {("collections", "OrderedDict"), ("collections", "defaultdict"), ("torch", "Size"), ("torch", "device")}
-
-
-class Placeholder:
-    """Stands for an object of a class that was not looked up; takes whatever its pickle does to it."""
-
-    dtype = torch.uint8
-    """What PyTorch asks of a storage of a type that it does not know: bytes."""
-
-    def __new__(cls, *_args: object, **_kwargs: object) -> Placeholder:  # noqa: D102
-        return super().__new__(cls)
-
-    def __init__(self, *_args: object, **_kwargs: object) -> None: ...
-
-    def __call__(self, *_args: object, **_kwargs: object) -> Placeholder:  # noqa: D102
-        return self
-
-    def __setstate__(self, _state: object) -> None: ...
-
-    def __setitem__(self, _key: object, _value: object) -> None: ...
-
-    def append(self, _item: object) -> None:
-        """What a list's pickle calls."""
-
-    def extend(self, _items: object) -> None:
-        """What a list's pickle calls."""
+_EXPECTED = "expected what torch.save wrote, or a .safetensors file"
+_PICKLED = {Form.ZIP: read_zip, Form.LEGACY: read_legacy, Form.TAR: read_tar}
 
 
-class Rebuilder:
-    """Calls one of PyTorch's functions that make tensors, and keeps the pickle's hands off the function itself."""
+class Content(NamedTuple):
+    """What a checkpoint file holds.
 
-    __slots__ = ("_name",)
+    Attributes:
+        object: The file's object; for safetensors its tensors by name. Tensors are `StoredTensor`, dictionary keys
+            that are no text `OtherKey`, objects of foreign classes `Placeholder`.
+        metadata: The metadata of a safetensors file.
+    """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, *args: object) -> object:  # noqa: D102
-        return getattr(torch._utils, self._name)(*args)
-
-    def __setstate__(self, _state: object) -> None:
-        raise pickle.UnpicklingError(f"the file tries to change {self._name}")
+    object: Any
+    metadata: dict[str, str]
 
 
-class InertUnpickler(pickle.Unpickler):
-    """Looks up plain containers and what makes tensors, and nothing else."""
+@contextlib.contextmanager
+def open_checkpoint_file(path: Path) -> Iterator[Content]:
+    """Gives the content of a file of safetensors, or of anything that `torch.save` wrote.
 
-    def find_class(self, module: str, name: str) -> Any:  # noqa: D102 - see the class
-        if module == "torch._utils" and name in _REBUILDERS:
-            return Rebuilder(name)
-        if (module, name) in _CONTAINERS:
-            return super().find_class(module, name)
-        return type(name, (Placeholder,), {})
-
-
-def _inert_load(file: Any, **kwargs: Any) -> Any:
-    return InertUnpickler(file, **kwargs).load()
-
-
-_INERT_PICKLE = SimpleNamespace(__name__="inert_pickle", Unpickler=InertUnpickler, load=_inert_load)
-
-
-def read_checkpoint_file(path: Path) -> tuple[Any, dict[str, str]]:
-    """Reads a `.safetensors` file or anything that `torch.save` wrote.
-
-    Returns:
-        The file's object (for safetensors: its tensors by name), and the metadata of a safetensors file.
+    The form is told by the content, not by the name. Tensors can be read until the context is left.
 
     Raises:
-        CheckpointError: The file is missing, damaged, or not a checkpoint.
+        CheckpointError: The file is missing, damaged, not a checkpoint, or asks for too much; here, or when a tensor is
+            read.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint file; check the path")
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path}: the file is empty (0 bytes), not a checkpoint; download or copy it again")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
     try:
-        _refuse_unusual_archive(path)
-        # weights_only=True would refuse a file for any foreign object in it; the inert pickle runs none of them.
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE), {}
-    except CheckpointError:
-        raise
-    except Exception as error:  # a damaged archive or pickle can fail in any way while it is decoded
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        with open_source(path) as source:
+            yield _content(source)
+    except DamageError as error:
         raise CheckpointError(
             f"{path}: cannot be read as a PyTorch checkpoint, it is truncated, damaged or another kind of file "
-            f"({reason}); expected what torch.save wrote, or a .safetensors file"
+            f"({error}); {_EXPECTED}"
         ) from error
+    except RefusalError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: there is not enough memory for what it describes; free some") from error
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: damaged or not a safetensors file ({error}); download or copy it again"
-        ) from error
-
-
-def _refuse_unusual_archive(path: Path) -> None:
-    """`torch.save` stores without compression: a file that grows on reading is not its work but a bomb."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise CheckpointError(
-            f"{path}: a compressed archive, which torch.save never writes; refused, get the original file"
+def _content(source: Source) -> Content:
+    form = form_of(source)
+    if form is None:
+        what = other_kind(source)
+        raise (
+            RefusalError(f"{what}, not a checkpoint; {_EXPECTED}")
+            if what
+            else DamageError("its first bytes are those of no form that is known")
         )
-    if any(entry.filename.endswith("constants.pkl") for entry in entries):
-        raise CheckpointError(f"{path}: a TorchScript program, not a checkpoint; expected a state dict from torch.save")
+    if form is Form.SAFETENSORS:
+        return Content(*read_safetensors(source))
+    budget = Budget(source.size)
+    return Content(_without_modules(_PICKLED[form](source, budget), budget), {})
+
+
+def _without_modules(found: Any, budget: Budget) -> Any:
+    """Networks that were pickled whole, alone or in a dictionary, become their state dicts."""
+    if is_module(found):
+        return module_state(found, budget)
+    if isinstance(found, dict):
+        return {key: module_state(value, budget) if is_module(value) else value for key, value in found.items()}
+    return found

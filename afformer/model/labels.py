@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from afformer.errors import CheckpointError
+from afformer.model.reading.faults import printable
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels
 
 Labels = tuple[tuple[str, ...] | None, tuple[RGB, ...] | None]
 """Class names and palette; None for what is missing or does not fit."""
 
+_LARGEST = 1e6
 _OWN = ("classes", "palette", "mean", "std")
 """Keys of our own metadata, each a JSON text."""
 
@@ -42,7 +43,7 @@ def normalisation_in(content: Any, metadata: dict[str, str], path: Path) -> tupl
         return IMAGENET_MEAN, IMAGENET_STD
     mean, std = _channels(lowered.get("mean")), _channels(lowered.get("std"))
     if mean is None or std is None or min(std) <= 0:
-        found = f"mean {lowered.get('mean')!r} and std {lowered.get('std')!r}"
+        found = f"mean {_shown(lowered.get('mean'))} and std {_shown(lowered.get('std'))}"
         raise CheckpointError(
             f"{path}: its normalisation, {found}, must be three numbers each, std above 0; save it again"
         )
@@ -60,15 +61,20 @@ def _meta(content: Any, metadata: dict[str, str], path: Path) -> dict[str, Any]:
 def _own(metadata: dict[str, str], path: Path) -> dict[str, Any] | None:
     try:
         return {key: json.loads(metadata[key]) for key in _OWN if key in metadata} or None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: nested without end
         raise CheckpointError(
             f"{path}: its metadata for {', '.join(_OWN)} is not JSON ({error}); save it again"
         ) from error
 
 
 def _names(names: Any, count: int) -> tuple[str, ...] | None:
-    fits = isinstance(names, (list, tuple)) and len(names) == count and all(isinstance(name, str) for name in names)
+    fits = isinstance(names, (list, tuple)) and len(names) == count and all(map(_is_name, names))
     return tuple(names) if fits else None
+
+
+def _is_name(name: Any) -> bool:
+    """Half characters and line ends could not be shown in a legend."""
+    return isinstance(name, str) and name.isprintable()
 
 
 def _palette(colours: Any, count: int) -> tuple[RGB, ...] | None:
@@ -84,10 +90,17 @@ def _is_colour(colour: Any) -> bool:
     )
 
 
+def _shown(found: Any) -> str:
+    """A value of a file in a message: numbers and lists of a few, and of all else only the type."""
+    if isinstance(found, (list, tuple)) and len(found) <= 4:
+        return f"[{', '.join(_shown(value) if not isinstance(value, (list, tuple)) else '[...]' for value in found)}]"
+    return printable(repr(found)) if isinstance(found, (int, float, str, type(None))) else type(found).__name__
+
+
 def _channels(values: Any) -> Channels | None:
     fits = (
         isinstance(values, (list, tuple))
         and len(values) == 3
-        and all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+        and all(isinstance(value, (int, float)) and abs(value) < _LARGEST for value in values)
     )
     return (float(values[0]), float(values[1]), float(values[2])) if fits else None

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from afformer.errors import AfformerError
+from afformer.runtime.choices import Device
 
 SMALLEST_CROP = 64
 """Pixels of a side: what the exporter takes at least, too."""
@@ -65,12 +66,13 @@ class TrainOptions:
         drop_path: Share of residual branches dropped in the last block.
         init: Checkpoint to start from; None for random weights. A classifier of other classes is begun anew.
         bfloat16: Whether to compute in bfloat16 where it is safe; None does on CUDA only.
-        device: `cpu` or `cuda`.
+        device: Where to train.
         seed: Decides weights, order and changes.
         checks: How often in a run the weights are saved and validated, at even distances.
         stop_after: Check to stop after; a run with the same options goes on from there.
         workers: Threads that read pictures.
-        memory_gb: Pictures are kept in memory if they take no more than this, else read again for every batch.
+        memory_gb: Pictures are kept in memory if they take no more than this (for a moment twice), else read again for
+            every batch.
         changes: How pictures are changed.
     """
 
@@ -86,7 +88,7 @@ class TrainOptions:
     drop_path: float = 0.1
     init: Path | None = None
     bfloat16: bool | None = None
-    device: str = "cpu"
+    device: Device = Device.CPU
     seed: int = 0
     checks: int = 20
     stop_after: int | None = None

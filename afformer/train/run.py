@@ -12,6 +12,7 @@ import torch
 from afformer.datasets import Dataset
 from afformer.errors import AfformerError
 from afformer.model.checkpoint import save_checkpoint
+from afformer.progress import Progress, no_progress
 from afformer.train.curve import Check
 from afformer.train.folders import Pair
 from afformer.train.normalise import Normalise
@@ -21,9 +22,6 @@ from afformer.train.pictures import Pictures
 from afformer.train.saved import RunFiles
 from afformer.train.trainer import Trainer
 from afformer.train.validation import validate
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is, and of how much."""
 
 _WAIT_EVERY = 20
 """Steps between waits for the GPU, which is given work faster than it does it; the clock would run ahead."""
@@ -38,7 +36,7 @@ class Watch:
         checked: Told what every check found.
     """
 
-    progress: Progress = lambda step, done, total: None
+    progress: Progress = no_progress
     checked: Callable[[Check], None] = lambda check: None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from afformer.errors import CheckpointError
+from afformer.errors import AfformerError, CheckpointError
 from afformer.model.checkpoint import load_checkpoint
 from afformer.model.network import VARIANTS, AFFormer
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, Channels
@@ -36,8 +36,10 @@ def start(options: TrainOptions, classes: tuple[str, ...]) -> Start:
     Of a checkpoint of other classes all but the classifier is taken.
 
     Raises:
-        CheckpointError: `init` cannot be read, or is of another variant.
+        AfformerError: There is no such variant, or `init` cannot be read or is of another one.
     """
+    if options.variant not in VARIANTS:
+        raise AfformerError(f"`variant` must be {', '.join(VARIANTS)}, got {options.variant}")
     config = dataclasses.replace(VARIANTS[options.variant], drop_path=options.drop_path)
     network = AFFormer(config, len(classes))
     if options.init is None:

@@ -14,6 +14,7 @@ from afformer.datasets import Dataset
 from afformer.errors import BackendError
 from afformer.files import check_writable, sha256
 from afformer.images import write_image
+from afformer.runtime.choices import Device
 from afformer.train.augmentation import Augmentation
 from afformer.train.curve import Check
 from afformer.train.folders import Pair, splits
@@ -132,12 +133,12 @@ def write_sheet(
     write_image(picture, sheet(images, labels, dataset.palette))
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
+def _device(wanted: Device) -> torch.device:
+    if wanted is Device.CUDA and not torch.cuda.is_available():
         raise BackendError(
             "device cuda was asked for, but this PyTorch sees no CUDA device; choose `device=cpu` or another machine"
         )
-    return torch.device(name)
+    return torch.device(wanted.value)
 
 
 def _pictures(
@@ -170,6 +171,7 @@ def _setting(options: TrainOptions, dataset: Dataset, pictures: int) -> dict[str
     outcome = dataclasses.asdict(options)
     for name in ("stop_after", "workers", "memory_gb"):
         del outcome[name]
+    outcome["device"] = options.device.value
     if options.init:
         outcome["init"] = sha256(options.init)
     return {name: str(value) for name, value in outcome.items()} | {

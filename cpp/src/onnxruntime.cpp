@@ -49,8 +49,7 @@ public:
     OnnxRuntimeModel(const Origin& origin, const Options& options)
         : session_(origin, options), spec_(read_spec(session_.metadata(metadata_key), origin.name)) {
         require_fit();
-        session_.require_input(expected_input(spec_));
-        session_.require_output(expected_output(spec_));
+        require_tensors(session_.tensors(), spec_, origin.name, "model", "export it again");
         description_ = "ONNX Runtime " + session_.version() + ", " + session_.device_name() + ", " +
                        (options.threads != 0 ? std::to_string(options.threads) : "default") + " threads";
     }
@@ -74,9 +73,9 @@ private:
         if (spec_.precision == "int8" && session_.device() == Device::cuda) {
             throw Error(ErrorCode::backend,
                         session_.name() +
-                            ": is INT8, which ONNX Runtime's CUDA kernels do not compute in; build an "
-                            "engine of INT8 for TensorRT (`afformer-cli engine MODEL --precision int8`), "
-                            "or choose the device cpu");
+                            ": is INT8, which ONNX Runtime's CUDA kernels cannot compute; build an INT8 "
+                            "TensorRT engine (`afformer-cli engine MODEL --precision int8`), or choose the "
+                            "device cpu");
         }
     }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "onnxruntime_library.hpp"
 #include "origin.hpp"
@@ -37,9 +38,8 @@ public:
     // What stands in the model's metadata under `key`. Throws Error(spec) if nothing does.
     [[nodiscard]] std::string metadata(const char* key) const;
 
-    // Throws Error(backend) unless this is the model's only input, or output.
-    void require_input(const ExpectedTensor& expected) const;
-    void require_output(const ExpectedTensor& expected) const;
+    // The model's inputs and then its outputs, as `tensor_text` writes them.
+    [[nodiscard]] std::vector<std::string> tensors() const;
 
     // A tensor in the CPU's memory, aligned as ONNX Runtime likes it, and where its values are.
     [[nodiscard]] OrtHandle<OrtValue> tensor(const ExpectedTensor& like) const;
@@ -61,7 +61,7 @@ private:
     void append_cuda(OrtSessionOptions* options) const;
 
     template <typename NameOf, typename InfoOf>
-    void require_tensor(const ExpectedTensor& expected, std::size_t count, NameOf name_of, InfoOf info_of) const;
+    void describe(std::size_t count, NameOf name_of, InfoOf info_of, std::vector<std::string>& texts) const;
     [[nodiscard]] std::string described(const std::string& name, const OrtTypeInfo& info) const;
 
     OnnxRuntime runtime_;

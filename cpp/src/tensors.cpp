@@ -1,13 +1,26 @@
 #include "tensors.hpp"
 
+#include <afformer/errors.hpp>
 #include <afformer/image.hpp>
 #include <cstddef>
 
 namespace afformer::core {
 
-std::string ExpectedTensor::text() const {
-    return tensor_text(name, type == TensorType::uint8 ? "uint8" : "float", shape);
+namespace {
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) {
+        all += (all.empty() ? "" : " and ") + text;
+    }
+    return all.empty() ? "none" : all;
 }
+
+std::string text_of(const ExpectedTensor& tensor) {
+    return tensor_text(tensor.name, tensor.type == TensorType::uint8 ? "uint8" : "float32", tensor.shape);
+}
+
+}  // namespace
 
 ExpectedTensor expected_input(const ModelSpec& spec) {
     const auto [height, width] = spec.input;
@@ -24,6 +37,15 @@ ExpectedTensor expected_output(const ModelSpec& spec) {
     }
     const Size grid = spec.logits_size();
     return {"logits", TensorType::float32, {spec.batch, spec.num_classes(), grid.height, grid.width}};
+}
+
+void require_tensors(const std::vector<std::string>& found, const ModelSpec& spec, const std::string& name,
+                     const std::string& kind, const std::string& remedy) {
+    const std::vector<std::string> expected{text_of(expected_input(spec)), text_of(expected_output(spec))};
+    if (found != expected) {
+        throw Error(ErrorCode::backend, name + ": differs from its own spec: expected the tensors " + joined(expected) +
+                                            ", but the " + kind + " has " + joined(found) + "; " + remedy);
+    }
 }
 
 std::string tensor_text(const std::string& name, const std::string& type, const std::vector<std::string>& shape) {

@@ -113,8 +113,8 @@ def test_what_cannot_be_opened_from_memory_says_why(c: Library, tmp_path: Path) 
     bare = without_metadata(write_tiny_onnx(tmp_path / "bare.onnx")).read_bytes()
     onnx = (
         (bare, len(bare), SPEC_ERROR, "the model in memory: has no 'afformer_spec' in its metadata"),
-        (b"nonsense", 8, BACKEND, "the model in memory: is no ONNX model that ONNX Runtime can load"),
-        (b"", 0, BACKEND, "the model in memory: is no ONNX model that ONNX Runtime can load"),
+        (b"nonsense", 8, BACKEND, "the model in memory: is not an ONNX model that ONNX Runtime can load"),
+        (b"", 0, BACKEND, "the model in memory: is not an ONNX model that ONNX Runtime can load"),
         (None, 0, INVALID_ARGUMENT, "model must not be NULL"),
     )
     for model, size, status, text in onnx:

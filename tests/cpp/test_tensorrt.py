@@ -192,8 +192,9 @@ def test_tensors_that_are_not_those_of_the_spec_are_refused(start: Start, tmp_pa
     with pytest.raises(BackendError) as refused:
         reraise(start(path))
     assert str(refused.value) == (
-        f"{path}: differs from its own spec: expected the tensors image float[1, 3, 48, 64], logits float[1, 5, 6, 8], "
-        "but the engine has image float[1, 3, 40, 61], logits float[1, 5, 5, 8]; build it again"
+        f"{path}: differs from its own spec: expected the tensors image float32[1, 3, 48, 64] and "
+        "logits float32[1, 5, 6, 8], but the engine has image float32[1, 3, 40, 61] and logits float32[1, 5, 5, 8]; "
+        "build it again"
     )
 
 

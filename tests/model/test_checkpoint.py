@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os
 import pickle
 import zipfile
@@ -117,6 +118,36 @@ def test_variant_and_class_count_are_read_from_the_tensors(tmp_path: Path, varia
     assert (checkpoint.config.name, checkpoint.num_classes) == (variant, num_classes)
 
 
+def test_a_classifier_without_classes_is_refused(tmp_path: Path) -> None:
+    none = {name: torch.zeros(0, *OFFICIAL[name].shape[1:]) for name in OFFICIAL if "conv_seg" in name}
+    with pytest.raises(CheckpointError, match="its classifier has 0 classes"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, **none}))
+
+
+@pytest.mark.parametrize("classes", [300, 30_000_000, 10**12])
+def test_a_classifier_that_repeats_one_number_is_given_no_memory(tmp_path: Path, classes: int) -> None:
+    repeated = {
+        name: torch.zeros(1).expand(classes, *OFFICIAL[name].shape[1:]) for name in OFFICIAL if "conv_seg" in name
+    }
+    with pytest.raises(CheckpointError, match=r"head\.classify\.bias is larger than what the file holds of it"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, **repeated}))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_weights_that_are_not_floating_point_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    name = "decode_head.conv_seg.bias"
+    with pytest.raises(
+        CheckpointError, match=rf"head\.classify\.bias holds {str(dtype).removeprefix('torch.')} numbers"
+    ):
+        load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, name: OFFICIAL[name].to(dtype)}))
+
+
+def test_more_tensors_than_a_network_can_have_are_not_compared_with_its_names(tmp_path: Path) -> None:
+    one = torch.zeros(1)
+    with pytest.raises(CheckpointError, match="it has 20,001 tensors"):
+        load_checkpoint(saved(tmp_path / "a.pth", {f"backbone.mhca_stages.{i}": one for i in range(20_001)}))
+
+
 def test_missing_unexpected_and_misshapen_keys_are_all_listed(tmp_path: Path) -> None:
     state = dict(OFFICIAL)
     del state["backbone.stem.1.conv.weight"]
@@ -129,9 +160,10 @@ def test_missing_unexpected_and_misshapen_keys_are_all_listed(tmp_path: Path) ->
         load_checkpoint(saved(tmp_path / "b.pth", {**OFFICIAL, "backbone.stem.9.extra": torch.zeros(1)}))
 
 
-def test_tensors_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("value", "place"), [(float("nan"), 0), (float("inf"), 2), (-float("inf"), 4)])
+def test_tensors_that_are_not_finite_are_refused(tmp_path: Path, value: float, place: int) -> None:
     broken = OFFICIAL["decode_head.conv_seg.bias"].clone()
-    broken[0] = float("nan")
+    broken[place] = value
     with pytest.raises(CheckpointError, match=r"not-finite tensor: head\.classify\.bias"):
         load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, "decode_head.conv_seg.bias": broken}))
 
@@ -174,9 +206,28 @@ def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: 
     assert (checkpoint.classes, checkpoint.palette) == (tuple("abcde"), None)
 
 
-def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[2J", "half \ud800"])
+def test_class_names_that_cannot_be_shown_are_taken_for_not_given(tmp_path: Path, name: str) -> None:
+    state = {key: tensor.clone() for key, tensor in NETWORK.state_dict().items()}
+    save_file(state, tmp_path / "a.safetensors", {"classes": json.dumps([name, *"abcd"])})
+    assert load_checkpoint(tmp_path / "a.safetensors").classes is None
+
+
+@pytest.mark.parametrize(
+    "mean", ["[1e999, 0, 0]", "[" + "9" * 1000 + ", 0, 0]", "[[[1]], 0, 0]", '"' + "x" * 9999 + '"']
+)
+def test_a_strange_normalisation_is_refused_with_a_short_line(tmp_path: Path, mean: str) -> None:
+    state = {key: tensor.clone() for key, tensor in NETWORK.state_dict().items()}
+    save_file(state, tmp_path / "a.safetensors", {"mean": mean, "std": "[1, 1, 1]"})
+    with pytest.raises(CheckpointError, match="its normalisation, mean") as error:
+        load_checkpoint(tmp_path / "a.safetensors")
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["road,car", "[" * 100_000])
+def test_own_metadata_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
     state = {name: tensor.clone() for name, tensor in NETWORK.state_dict().items()}
-    save_file(state, tmp_path / "a.safetensors", {"classes": "road,car"})
+    save_file(state, tmp_path / "a.safetensors", {"classes": text})
     with pytest.raises(CheckpointError, match="is not JSON"):
         load_checkpoint(tmp_path / "a.safetensors")
 

@@ -15,6 +15,7 @@ from afformer.datasets.names_file import read_names
 from afformer.errors import AfformerError, BackendError, CheckpointError, OutputError
 from afformer.images import read_image
 from afformer.model.checkpoint import load_checkpoint, save_checkpoint
+from afformer.runtime.choices import Device
 from afformer.spec import IMAGENET_MEAN
 from afformer.train.curve import Check
 from afformer.train.options import Changes, TrainOptions
@@ -155,6 +156,13 @@ def test_a_checkpoint_of_other_classes_lends_all_but_its_classifier(
         train_model(data, tmp_path / "base.pth", dataset, dataclasses.replace(options, variant="base"))
 
 
+def test_a_variant_that_is_not_there_names_those_that_are(
+    data: Path, dataset: datasets.Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(AfformerError, match="`variant` must be tiny, small, base, got huge"):
+        train_model(data, tmp_path / "model.pth", dataset, dataclasses.replace(OPTIONS, variant="huge"))
+
+
 def test_time_can_be_the_budget(
     data: Path, dataset: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,14 +192,14 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_one_clear_line(data: Path, dataset: datasets.Dataset, tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="device cuda was asked for, but this PyTorch sees no CUDA device"):
-        train_model(data, tmp_path / "model.pth", dataset, dataclasses.replace(OPTIONS, device="cuda"))
+        train_model(data, tmp_path / "model.pth", dataset, dataclasses.replace(OPTIONS, device=Device.CUDA))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_the_recorded_step_learns_on_a_gpu(data: Path, dataset: datasets.Dataset, tmp_path: Path) -> None:
-    options = dataclasses.replace(OPTIONS, device="cuda", epochs=40, checks=4)
+    options = dataclasses.replace(OPTIONS, device=Device.CUDA, epochs=40, checks=4)
     checks = train_model(data, tmp_path / "model.pth", dataset, options).checks
     assert checks[-1].loss < 0.7 * checks[0].loss
     assert checks[-1].miou > 0.5
