@@ -51,7 +51,7 @@ def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
         OutputError: `path` is a folder or one of the inputs, or nothing can be written beside it.
     """
     for source in filter(None, inputs):
-        if path.exists() and source.exists() and path.samefile(source):
+        if file_identity(path) is not None and file_identity(path) == file_identity(source):
             raise OutputError(f"{path}: is the input {source} itself and is not overwritten; choose another name")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
@@ -62,6 +62,15 @@ def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
         probe.unlink()
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What a file has in common with all its links, soft and hard; None if there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:  # missing, or in a place that cannot be looked at: whoever opens it says so
+        return None
+    return found.st_dev, found.st_ino
 
 
 def make_folder(path: Path) -> None:
