@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from afformer.errors import OutputError
+
+AnyPath = str | os.PathLike[str]
+"""What a caller may name a file with."""
 
 
 @contextlib.contextmanager

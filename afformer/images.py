@@ -44,7 +44,21 @@ def read_image(path: Path) -> RGBImage:
     Raises:
         ImageError: The file is missing, empty, truncated, damaged or not a picture.
     """
-    pixels = _decode(_read(path), cv2.IMREAD_COLOR, path)
+    return decode_image(_bytes_of(path), str(path))
+
+
+def decode_image(data: bytes, title: str) -> RGBImage:
+    """A picture from the bytes of its file, as `read_image` reads it.
+
+    Args:
+        data: The whole file.
+        title: What messages call it.
+
+    Raises:
+        ImageError: It is empty, truncated, damaged or not a picture.
+    """
+    _check_whole(data, title)
+    pixels = _decode(data, cv2.IMREAD_COLOR, title)
     return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -62,7 +76,7 @@ def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
     data = _read(path)
     if data.startswith(_JPEG):
         raise ImageError(f"{path}: is a JPEG, which changes class ids; expected a one-channel or indexed PNG")
-    pixels = _decode(data, cv2.IMREAD_UNCHANGED, path)  # finds damage, in a PNG as well
+    pixels = _decode(data, cv2.IMREAD_UNCHANGED, str(path))  # finds damage, in a PNG as well
     label = _png_numbers(data, path) if data.startswith(png.SIGNATURE) else pixels
     if label is None or label.ndim != 2:
         raise ImageError(f"{path}: stores colours, not class ids; expected a one-channel or indexed PNG")
@@ -106,16 +120,24 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
 
 
 def _read(path: Path) -> bytes:
+    data = _bytes_of(path)
+    _check_whole(data, str(path))
+    return data
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _check_whole(data: bytes, title: str) -> None:
     if not data:
-        raise ImageError(f"{path}: is empty (0 bytes), not a picture; copy or download it again")
+        raise ImageError(f"{title}: is empty (0 bytes), not a picture; copy or download it again")
     whole = png.is_whole(data) if data.startswith(png.SIGNATURE) else _jpeg_is_whole(data)
     if not whole:
-        raise ImageError(f"{path}: is truncated or damaged after {len(data)} bytes; copy or download it again")
-    return data
+        raise ImageError(f"{title}: is truncated or damaged after {len(data)} bytes; copy or download it again")
 
 
 def _jpeg_is_whole(data: bytes) -> bool:
@@ -136,14 +158,14 @@ def _png_numbers(data: bytes, path: Path) -> npt.NDArray[np.unsignedinteger] | N
         raise ImageError(f"{path}: {_NOT_A_PICTURE}") from error
 
 
-def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
+def _decode(data: bytes, flags: int, title: str) -> cv2.typing.MatLike:
     try:
         with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise ImageError(f"{path}: {_NOT_A_PICTURE}") from error
+        raise ImageError(f"{title}: {_NOT_A_PICTURE}") from error
     if pixels is None or pixels.size == 0:
-        raise ImageError(f"{path}: {_NOT_A_PICTURE}")
+        raise ImageError(f"{title}: {_NOT_A_PICTURE}")
     return pixels
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import enum
+from afformer.choice import Choice
 
 
-class Target(enum.Enum):
+class Target(Choice):
     """What the INT8 model is made for."""
 
     X86 = "x86"
@@ -18,7 +18,7 @@ class Target(enum.Enum):
     """Explicit Q/DQ for engines that fuse it themselves; OpenVINO's fastest form."""
 
 
-class Method(enum.Enum):
+class Method(Choice):
     """How a range is chosen."""
 
     MINMAX = "minmax"

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from afformer.choice import take_choices
 from afformer.errors import OutputError
-from afformer.files import make_folder
+from afformer.files import AnyPath, make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
 from afformer.runtime.choices import Colours
@@ -35,7 +36,7 @@ OnProgress = Callable[[int, int | None], None]
 
 @dataclasses.dataclass(frozen=True)
 class OutputOptions:
-    """What to make of each result.
+    """What to make of each result. Enums may be given as their strings, an output as its name, such as `"overlay"`.
 
     Attributes:
         outputs: Files of each frame.
@@ -64,6 +65,11 @@ class OutputOptions:
     smooth: int = 1
     fps: float | None = None
 
+    def __post_init__(self) -> None:
+        outputs = (self.outputs,) if isinstance(self.outputs, (str, Output)) else self.outputs
+        object.__setattr__(self, "outputs", tuple(map(Output, outputs)))
+        take_choices(self, colours=Colours)
+
 
 @dataclasses.dataclass(frozen=True)
 class SegmentReport:
@@ -87,9 +93,9 @@ class SegmentReport:
 
 
 def segment_pictures(
-    model: Path,
+    model: AnyPath,
     source: SourceLocation | Sequence[SourceLocation],
-    folder: Path | None,
+    folder: AnyPath | None,
     *,
     output_options: OutputOptions = OutputOptions(),
     open_options: OpenOptions = DEFAULT,
@@ -109,6 +115,7 @@ def segment_pictures(
     Raises:
         AfformerError: The model or the source cannot be opened, or the folder cannot be written.
     """
+    folder = None if folder is None else Path(folder)
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded_opencv())
         frames = _without_results(stack.enter_context(open_source(source)), folder)
