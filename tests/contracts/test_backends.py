@@ -44,7 +44,7 @@ def _openvino(spec: ModelSpec) -> Opener:
 
 def _pytorch(_folder: Path) -> Backend:
     pytest.importorskip("torch")
-    return open_backend(assets.CHECKPOINT, input_hw=(64, 96))
+    return open_backend(assets.CHECKPOINT, threads=1, input_hw=(64, 96))
 
 
 def _pretended_tensorrt(spec: ModelSpec) -> Opener:

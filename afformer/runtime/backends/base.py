@@ -135,6 +135,15 @@ def check_tensors(
         )
 
 
+def has_utf8_name(path: Path) -> bool:
+    """Whether native libraries can be given the path; where it is not UTF-8 they need the file's content."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse_device(name: Device | str) -> Device:
     """The device of that name.
 

@@ -19,6 +19,7 @@ from afformer.runtime.backends.base import (
     TensorInfo,
     check_tensors,
     check_threads,
+    has_utf8_name,
     output_tensor,
 )
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
@@ -198,7 +199,8 @@ def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = T
 
 def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> ort.InferenceSession:
     # With its fallback ONNX Runtime takes other providers if these fail, and prints that it does.
-    return ort.InferenceSession(str(path), options, providers=list(providers.chosen), enable_fallback=0)
+    model = str(path) if has_utf8_name(path) else path.read_bytes()
+    return ort.InferenceSession(model, options, providers=list(providers.chosen), enable_fallback=0)
 
 
 def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -> BackendError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from afformer.runtime.backends.base import (
     Backend,
     check_tensors,
     check_threads,
+    has_utf8_name,
 )
 from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec
@@ -101,7 +103,7 @@ def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Mo
     try:
         # On a broken file Core.read_model tries its readers for other formats, which print to the terminal.
         reader = FrontEndManager().load_by_framework("onnx")
-        model = reader.convert(reader.load(str(path)))
+        model = reader.convert(reader.load(str(path) if has_utf8_name(path) else io.BytesIO(path.read_bytes())))
         return model, ov.Core().compile_model(model, "CPU", settings)
     except Exception as error:  # OpenVINO's exceptions have no common base class
         raise BackendError(
