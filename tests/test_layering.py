@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "version", "choice"),
-    ("spec", "onnx_file", "files", "images", "png", "opencv", "extras", "progress", "datasets", "assets"),
+    ("spec", "onnx_file", "files", "images", "decoding", "png", "opencv", "extras", "progress", "datasets", "assets"),
     ("html",),
     ("model",),
     ("runtime",),
@@ -23,9 +23,9 @@ FLOORS = (
     ("export",),
     ("quantize",),
     ("tensorrt",),
-    ("inspection", "doctor", "package"),
+    ("inspection", "doctor", "package", "serve"),
     ("commands",),
-    ("cli", "__main__"),
+    ("cli", "__main__", "_pyinstaller"),
     ("",),  # the package itself, which offers the public names
 )
 """From the bottom up: what stands on one floor may import what is on it or below it."""

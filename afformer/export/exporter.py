@@ -15,7 +15,7 @@ from afformer.extras import requires_extra
 from afformer.files import AnyPath, check_writable, replacing
 from afformer.images import read_image
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
-from afformer.streams.picture_files import open_pictures
+from afformer.streams.file_names import open_pictures
 
 if TYPE_CHECKING:
     from afformer.export.verification import Verification

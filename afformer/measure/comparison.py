@@ -20,7 +20,7 @@ from afformer.runtime.backends.registry import has_own_size
 from afformer.runtime.batches import groups
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.segmenter import Segmenter
-from afformer.streams.picture_files import open_pictures
+from afformer.streams.file_names import open_pictures
 
 
 @dataclasses.dataclass(frozen=True)

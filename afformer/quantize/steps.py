@@ -33,7 +33,7 @@ from afformer.quantize.report.page import Illustrations
 from afformer.quantize.verdict import Verdict
 from afformer.runtime.opening import OpenOptions
 from afformer.spec import ModelSpec, Precision
-from afformer.streams.picture_files import open_pictures
+from afformer.streams.file_names import open_pictures
 
 _NOISE_PICTURES = 2
 """Pictures that the noise of each unit is measured on: decibels hardly depend on the picture."""

@@ -27,3 +27,18 @@ class Output(Choice):
         if str(value) not in names:
             raise ChoiceError(f"output must be one of {', '.join(names)}, but got {value!r}")
         return names[str(value)]
+
+
+class Codec(Choice):
+    """What an annotated video is encoded with."""
+
+    H264 = "h264"
+    """Plays everywhere."""
+    HEVC = "hevc"
+    """Smaller files, slower."""
+    AV1 = "av1"
+    """Smaller files still, for newer players."""
+    MPEG4 = "mpeg4"
+    """MPEG-4 part 2: the fastest, with large files, for old players."""
+    MJPEG = "mjpeg"
+    """Every frame by itself, for editing: the largest files."""
