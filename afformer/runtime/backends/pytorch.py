@@ -46,10 +46,10 @@ class PyTorchBackend(Backend):
         spec = checkpoint.spec(input_hw or OTHERWISE_HW)
         self.spec = spec if input_hw else checkpoint.spec(DEFAULT_HW.get(spec.dataset, OTHERWISE_HW))
         self.description = f"PyTorch {torch.__version__} ({device.value})"
-        network = checkpoint.build().to(device.value)
+        self._network = checkpoint.build().to(device.value)
         # Calls that each use all cores gain nothing from running at once, but their threads wait for each other. Calls
         # of one thread each run side by side.
-        self._networks = Pool(lambda: network, at_most=None if threads == 1 else 1)
+        self._networks = Pool(lambda: self._network, at_most=None if threads == 1 else 1)
         self._device, self._threads = device.value, threads
 
     def _run(self, image: Array) -> Array:

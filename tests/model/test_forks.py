@@ -1,4 +1,4 @@
-"""Programs that end or fork while a model is open. Each is a process of its own."""
+"""Programs that fork while a model is open. Each is a process of its own."""
 
 from __future__ import annotations
 
@@ -7,25 +7,6 @@ import subprocess
 import sys
 
 import pytest
-
-ENDS = """
-import threading
-import numpy as np
-from afformer import assets
-from afformer.runtime import Segmenter
-
-segment, started = Segmenter(assets.MODEL), threading.Event()
-
-def work():
-    while True:
-        segment(np.zeros((300, 400, 3), np.uint8))
-        started.set()
-
-for _ in range(3):
-    threading.Thread(target=work, daemon=True).start()
-started.wait()
-print("ended")
-"""
 
 FORKS = """
 import os
@@ -41,28 +22,10 @@ if (child := os.fork()) == 0:
 print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
-AT_EXIT = """
-import atexit
-import numpy as np
-from afformer import assets
-from afformer.runtime import Segmenter
-
-atexit.register(lambda: print(Segmenter(assets.MODEL)(np.zeros((30, 40, 3), np.uint8)).shape))
-import afformer.runtime.segmenter
-"""
-
 
 def _run(program: str) -> tuple[int, str]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
-
-
-def test_a_daemon_thread_that_segments_at_the_end_does_not_abort_the_process() -> None:
-    assert _run(ENDS) == (0, "ended\n")
-
-
-def test_a_program_may_segment_while_it_ends() -> None:
-    assert _run(AT_EXIT) == (0, "(30, 40)\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
