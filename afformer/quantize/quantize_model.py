@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from afformer.quantize.report.data import QuantizeReport
 
 
+_BESIDE = (".ranges.json", ".report.json", ".report.html")
+
+
 def quantize_model(
     model: AnyPath,
     output: AnyPath,
@@ -60,7 +63,8 @@ def quantize_model(
         from afformer.quantize.steps import Job
     model, output, calibration = Path(model), Path(output), Path(calibration)
     images, labels = (None if folder is None else Path(folder) for folder in (val_images, val_labels))
-    check_writable(output)
+    for written in (output, *(output.with_suffix(suffix) for suffix in _BESIDE)):
+        check_writable(written, [model])
     with tempfile.TemporaryDirectory() as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
         validation = job.validation(images, labels, dataset)
