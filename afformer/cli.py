@@ -24,6 +24,7 @@ from afformer.commands.package import package
 from afformer.commands.quantize import quantize
 from afformer.commands.report import print_error
 from afformer.commands.serve import serve
+from afformer.commands.terminal import prepare_streams
 from afformer.commands.train import train
 from afformer.errors import AfformerError
 from afformer.version import __version__
@@ -33,6 +34,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 class Commands(click.Group):
     """A group whose commands print a user's error as one line, with their own flags."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the program."""
+        prepare_streams()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""

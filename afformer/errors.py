@@ -6,6 +6,7 @@
     |-- QuantizeError           an INT8 model that is not accurate or fast enough, or ranges that cannot be read
     |-- SpecError               an artifact without our metadata, or with metadata that we cannot read
     |-- ImageError              a picture or a label file that cannot be read
+    |-- ChoiceError             a value that is none of the choices; also a ValueError
     |-- BackendError            a device, a provider or an engine that is not there or refuses the input
     `-- OutputError             a place that cannot be written to
 
@@ -38,6 +39,10 @@ class SpecError(AfformerError):
 
 class ImageError(AfformerError):
     """A picture or a label file that cannot be read."""
+
+
+class ChoiceError(AfformerError, ValueError):
+    """A value that is none of those to choose from."""
 
 
 class BackendError(AfformerError):

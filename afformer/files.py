@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from afformer.errors import OutputError
 from afformer.temporary import temporary_file
+
+AnyPath = str | os.PathLike[str]
+"""What a caller may name a file with."""
+
+
+def json_text(content: Any, *, indent: int | None = None, encoding: str = "utf-8") -> str:
+    """JSON that the encoding can hold: characters as they are, or else all escaped.
+
+    File names may hold bytes that are not UTF-8. Python has lone surrogates for them (PEP 383), which no encoding can
+    hold, but JSON can escape: `json.loads` and `os.fsencode` give the bytes back.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=indent)
+    return text
 
 
 @contextlib.contextmanager

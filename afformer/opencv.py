@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import cv2
 
+_thread_lock = threading.Lock()
+_thread_users = _threads_before = 0
 _quiet_lock = threading.Lock()
 _quiet_users = 0
 _loud_level = 0
@@ -18,14 +20,21 @@ def single_threaded_opencv() -> Iterator[None]:
     """Leaves all cores to the network.
 
     In the few milliseconds around the network OpenCV's own threads gain nothing, but take cores from the backend, whose
-    threads wait for each other: with them a video took 5 to 10 % longer (2 cores).
+    threads wait for each other: with them a video took 5 to 10 % longer (2 cores). Nests across threads.
     """
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    global _thread_users, _threads_before  # noqa: PLW0603 - OpenCV's number of threads is global, too
+    with _thread_lock:
+        if _thread_users == 0:
+            _threads_before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _thread_users += 1
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _thread_lock:
+            _thread_users -= 1
+            if _thread_users == 0:
+                cv2.setNumThreads(_threads_before)
 
 
 @contextlib.contextmanager

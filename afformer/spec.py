@@ -12,6 +12,7 @@ import json
 import math
 from typing import Any
 
+from afformer.choice import Choice
 from afformer.errors import SpecError
 from afformer.foreign import UNREADABLE, quoted, reason, text
 
@@ -26,7 +27,7 @@ Channels = tuple[float, float, float]
 """One value a channel, in RGB order."""
 
 
-class InputKind(enum.Enum):
+class InputKind(Choice):
     """Content of the model's input tensor `image`."""
 
     FLOAT32 = "float32"
@@ -35,7 +36,7 @@ class InputKind(enum.Enum):
     """`(n, H, W, 3)` uint8, RGB bytes; the normalisation is in the graph."""
 
 
-class OutputKind(enum.Enum):
+class OutputKind(Choice):
     """Content of the model's output tensor, which has the value's name."""
 
     LOGITS = "logits"
@@ -44,7 +45,7 @@ class OutputKind(enum.Enum):
     """`classmap`: `(n, H, W)` uint8 (int32 above 256 classes) class ids at the input size."""
 
 
-class Precision(enum.Enum):
+class Precision(Choice):
     """The number format of weights and arithmetic inside the model."""
 
     FP32 = "fp32"
@@ -52,7 +53,7 @@ class Precision(enum.Enum):
     INT8 = "int8"
 
 
-class Target(enum.Enum):
+class Target(Choice):
     """What an INT8 model is made for."""
 
     X86 = "x86"

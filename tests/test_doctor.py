@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from afformer.cli import main
-from afformer.doctor import Diagnosis, Finding, State, diagnose, nvidia
+from afformer.doctor import Diagnosis, Finding, State, checks, diagnose, nvidia
 from afformer.errors import BackendError
 from afformer.measure.machine import Machine
 from tests.nvidia.pretend import machine_with_gpu, machine_without
@@ -225,3 +226,42 @@ def test_the_command_prints_the_table_or_json_and_ends_well() -> None:
     report = json.loads(plain.stdout)
     assert {"group", "name", "state", "detail", "remedy"} == set(report["findings"][0])
     assert report["machine"]["cores"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("installed", "windows", "command"),
+    [
+        ((), True, "pip install opencv-python"),
+        ((), False, "pip install opencv-python-headless"),
+        (
+            ("opencv-python-headless",),
+            True,
+            "pip uninstall -y opencv-python-headless && pip install opencv-python",
+        ),
+        (
+            ("opencv-python", "opencv-python-headless"),
+            True,
+            "pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python",
+        ),
+        (
+            ("opencv-python", "opencv-python-headless"),
+            False,
+            "pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python",
+        ),
+        (
+            ("opencv-python-headless", "opencv-contrib-python"),
+            True,
+            "pip uninstall -y opencv-python-headless opencv-contrib-python && pip install opencv-contrib-python",
+        ),
+    ],
+)
+def test_all_packages_of_opencv_go_before_one_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...], windows: bool, command: str
+) -> None:
+    def distribution(name: str) -> object:
+        if name in installed:
+            return object()
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    assert checks.opencv_command(windows=windows) == command

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = (
-    ("errors", "version"),
+    ("errors", "version", "choice"),
     (
         "spec",
         "onnx_file",
@@ -39,7 +39,7 @@ FLOORS = (
     ("tensorrt",),
     ("inspection", "doctor", "package", "serve"),
     ("commands",),
-    ("cli", "__main__"),
+    ("cli", "__main__", "_pyinstaller"),
     ("",),  # the package itself, which offers the public names
 )
 """From the bottom up: what stands on one floor may import what is on it or below it."""

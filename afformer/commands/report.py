@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from afformer.commands.flags import with_flags
+from afformer.files import json_text
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(json_text(content, indent=2, encoding=sys.stdout.encoding))
 
 
 def print_text(text: str) -> None:

@@ -41,8 +41,8 @@ def _checks(machine: Machine) -> tuple[Check, ...]:
         Check(makes, "export", lambda: checks.packages(*_EXPORT_PACKAGES), _EXPORT),
         Check(makes, "quantize", lambda: checks.packages("onnx", "jinja2"), 'pip install "afformer[quantize]"'),
         Check(makes, "engine", nvidia.builds_engines),
-        Check(pictures, "videos", checks.videos, "pip install --force-reinstall opencv-python-headless"),
-        Check(pictures, "windows", checks.windows, "pip uninstall opencv-python-headless && pip install opencv-python"),
+        Check(pictures, "videos", checks.videos, checks.opencv_command(windows=False)),
+        Check(pictures, "windows", checks.windows, checks.opencv_command(windows=True)),
         Check(cpp, "compiler", lambda: checks.tool("c++", "g++", "clang++"), "sudo apt-get install g++"),
         Check(cpp, "cmake", lambda: checks.tool("cmake"), "sudo apt-get install cmake"),
     )

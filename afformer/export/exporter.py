@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afformer import assets
+from afformer.choice import take_choices
 from afformer.errors import ExportError
 from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from afformer.extras import requires_extra
-from afformer.files import check_writable, replacing
+from afformer.files import AnyPath, check_writable, replacing
 from afformer.images import RGBImage, read_image
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.file_names import open_pictures
@@ -33,7 +34,7 @@ VERIFICATION_PICTURES = 32
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """What kind of model to export.
+    """What kind of model to export. Enums may be given as their strings.
 
     Attributes:
         input_hw: Height and width in pixels, 64 or more each.
@@ -54,6 +55,7 @@ class ExportOptions:
     opset: int = OPSET
 
     def __post_init__(self) -> None:
+        take_choices(self, input=InputKind, output=OutputKind, precision=Precision)
         if min(self.input_hw) < SMALLEST:
             raise ExportError(
                 f"size {self.input_hw[0]}x{self.input_hw[1]} is too small, height and width must be at least {SMALLEST}"
@@ -93,7 +95,7 @@ class ExportReport:
 
 
 def export_checkpoint(
-    checkpoint: Path, output: Path, options: ExportOptions, verify_images: Path | None = None
+    checkpoint: AnyPath, output: AnyPath, options: ExportOptions, verify_images: AnyPath | None = None
 ) -> ExportReport:
     """Exports a checkpoint to ONNX; the file gets its name only after it was verified against PyTorch on real pictures.
 
@@ -117,6 +119,7 @@ def export_checkpoint(
         from afformer.export import onnx_graph
         from afformer.model.checkpoint import load_checkpoint
     start = time.perf_counter()
+    checkpoint, output = Path(checkpoint), Path(output)
     if output.suffix.lower() != ".onnx":
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
     check_writable(output, [checkpoint])
@@ -168,7 +171,7 @@ def _verified(
         return verification.verify(emulation, network, pictures)
 
 
-def _verification_pictures(folder: Path | None) -> list[Path]:
-    paths = open_pictures(folder).paths if folder else assets.pictures()
+def _verification_pictures(folder: AnyPath | None) -> list[Path]:
+    paths = open_pictures(Path(folder)).paths if folder else assets.pictures()
     step = -(-len(paths) // VERIFICATION_PICTURES)
     return list(paths[::step])

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import AfformerError
+from afformer.files import AnyPath
 from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
@@ -67,7 +68,7 @@ class Comparison:
 
 
 def compare_models(
-    a: Path, b: Path, images: Path, *, open_options: OpenOptions = DEFAULT, progress: Progress = no_progress
+    a: AnyPath, b: AnyPath, images: AnyPath, *, open_options: OpenOptions = DEFAULT, progress: Progress = no_progress
 ) -> Comparison:
     """Measures how far two models, or a model and a checkpoint, agree on pictures; `a` is taken for the truth.
 
@@ -84,7 +85,8 @@ def compare_models(
     Raises:
         AfformerError: A model cannot be opened, or they have different numbers of classes.
     """
-    pictures = open_pictures(images).paths
+    a, b = Path(a), Path(b)
+    pictures = open_pictures(Path(images)).paths
     with contextlib.ExitStack() as stack:
         first, second = _open_both(a, b, open_options, stack)
         ours, theirs = first.spec.classes, second.spec.classes

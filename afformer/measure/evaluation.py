@@ -11,6 +11,7 @@ from typing import Any
 from afformer import datasets
 from afformer.datasets import IGNORE, Dataset
 from afformer.errors import ImageError
+from afformer.files import AnyPath
 from afformer.images import ClassMap, RGBImage, read_image, read_label
 from afformer.measure.metrics import ConfusionMatrix
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
@@ -50,9 +51,9 @@ class Evaluation:
 
 
 def evaluate_model(
-    model: Path,
-    images: Path,
-    labels: Path,
+    model: AnyPath,
+    images: AnyPath,
+    labels: AnyPath,
     *,
     dataset: str | None = None,
     open_options: OpenOptions = DEFAULT,
@@ -71,9 +72,10 @@ def evaluate_model(
     Raises:
         AfformerError: The model cannot be opened, or the folders do not fit together.
     """
+    model = Path(model)
     with open_options.open_segmenter(model) as segmenter:
         convention = datasets.for_model(segmenter.spec, dataset, model)
-        pairs = datasets.pairs(convention, images, labels)
+        pairs = datasets.pairs(convention, Path(images), Path(labels))
         return evaluate_segmenter(segmenter, pairs, convention, progress)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import enum
-
+from afformer.choice import Choice
 from afformer.spec import Target as Target  # noqa: PLC0414 - offered from here, too
 
 MAX_DROP = 1.0
 """Points that an INT8 model may lose by default."""
 
 
-class Method(enum.Enum):
+class Method(Choice):
     """How a range is chosen."""
 
     MINMAX = "minmax"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from afformer.choice import take_choices
 from afformer.errors import QuantizeError
 from afformer.quantize import pictures, search
 from afformer.quantize.choices import MAX_DROP
@@ -14,7 +15,7 @@ from afformer.quantize.placement import TABLE, Target
 
 @dataclasses.dataclass(frozen=True)
 class QuantizeOptions:
-    """What the INT8 model is to be like.
+    """What the INT8 model is to be like. Enums may be given as their strings.
 
     Attributes:
         target: What it is made for.
@@ -42,6 +43,7 @@ class QuantizeOptions:
     time_blocks: bool = True
 
     def __post_init__(self) -> None:
+        take_choices(self, target=Target, method=Method)
         if self.max_drop is not None and not self.max_drop >= 0:
             raise QuantizeError(f"`max_drop` must be 0 points or more, but got {self.max_drop}")
         if self.weight_bits not in (None, 7, 8):

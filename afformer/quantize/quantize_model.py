@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from afformer.errors import QuantizeError
 from afformer.extras import requires_extra
-from afformer.files import check_writable, replacing
+from afformer.files import AnyPath, check_writable, replacing
 from afformer.progress import Progress, no_progress
 from afformer.quantize.options import QuantizeOptions
 from afformer.runtime.opening import DEFAULT, OpenOptions
@@ -22,13 +22,13 @@ _BESIDE = (".ranges.json", ".report.json", ".report.html")
 
 
 def quantize_model(
-    model: Path,
-    output: Path,
-    calibration: Path,
+    model: AnyPath,
+    output: AnyPath,
+    calibration: AnyPath,
     *,
     options: QuantizeOptions | None = None,
-    val_images: Path | None = None,
-    val_labels: Path | None = None,
+    val_images: AnyPath | None = None,
+    val_labels: AnyPath | None = None,
     dataset: str | None = None,
     open_options: OpenOptions = DEFAULT,
     progress: Progress = no_progress,
@@ -61,11 +61,13 @@ def quantize_model(
     with requires_extra("quantize"):
         from afformer.quantize import report
         from afformer.quantize.steps import Job
+    model, output, calibration = Path(model), Path(output), Path(calibration)
+    images, labels = (None if folder is None else Path(folder) for folder in (val_images, val_labels))
     for written in (output, *(output.with_suffix(suffix) for suffix in _BESIDE)):
         check_writable(written, [model])
     with working_folder(output) as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
-        validation = job.validation(val_images, val_labels, dataset)
+        validation = job.validation(images, labels, dataset)
         calibrated = job.calibrate(calibration)
         candidates = job.candidates(calibrated, folder)
         evaluator = job.evaluator(validation or calibrated.validation)

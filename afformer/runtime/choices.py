@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import enum
+from afformer.choice import Choice
 
 
-class Device(enum.Enum):
+class Device(Choice):
     """Where a model runs. What was asked for and is not there is an error, never a silent CPU."""
 
     CPU = "cpu"
     CUDA = "cuda"
 
 
-class Fit(enum.Enum):
+class Fit(Choice):
     """How a picture is brought to the model's input size."""
 
     STRETCH = "stretch"
@@ -23,7 +23,7 @@ class Fit(enum.Enum):
     """Left at its size and covered by overlapping tiles, whose logits are averaged; padded if smaller than a tile."""
 
 
-class Colours(enum.Enum):
+class Colours(Choice):
     """A choice of colours for overlays and legends. Masks have the data set's palette in any case."""
 
     AUTO = "auto"
@@ -32,7 +32,3 @@ class Colours(enum.Enum):
     """The data set's palette as it is."""
     COLORBLIND = "colorblind"
     """Colours that are distinct for people who cannot tell red from green, too."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> None:
-        raise ValueError(f"colours must be one of {', '.join(choice.value for choice in cls)}, but got {value!r}")

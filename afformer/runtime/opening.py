@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from afformer.choice import take_choices
+from afformer.files import AnyPath
 from afformer.runtime.choices import Device, Fit
 
 if TYPE_CHECKING:  # heavy, and the commands' help needs none of it
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # heavy, and the commands' help needs none of it
 
 @dataclasses.dataclass(frozen=True)
 class OpenOptions:
-    """How a model file is opened.
+    """How a model file is opened. Enums may be given as their strings.
 
     Attributes:
         backend: Name of the backend; chosen by the file's suffix if None.
@@ -33,14 +34,17 @@ class OpenOptions:
     fit: Fit = Fit.STRETCH
     input_hw: tuple[int, int] | None = None
 
-    def open_backend(self, model: Path) -> Backend:
+    def __post_init__(self) -> None:
+        take_choices(self, device=Device, fit=Fit)
+
+    def open_backend(self, model: AnyPath) -> Backend:
         """Opens a model file."""
         from afformer.runtime.backends.registry import open_backend
 
         return open_backend(model, self.backend, device=self.device, threads=self.threads, input_hw=self.input_hw)
 
     @contextlib.contextmanager
-    def open_segmenter(self, model: Path) -> Iterator[Segmenter]:
+    def open_segmenter(self, model: AnyPath) -> Iterator[Segmenter]:
         """Opens a model file as a segmenter, and closes it at the end."""
         from afformer.runtime.segmenter import Segmenter
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from afformer.choice import Choice
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import Array, input_tensor
 from afformer.runtime.choices import Fit
@@ -19,7 +19,7 @@ Image = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8."""
 
 
-class ColorOrder(enum.Enum):
+class ColorOrder(Choice):
     """Order of the channels in a picture."""
 
     RGB = "rgb"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import enum
+from afformer.choice import Choice
+from afformer.errors import ChoiceError
 
 
-class Output(enum.Enum):
+class Output(Choice):
     """What is written of a frame; the value is what the file's name ends with."""
 
     OVERLAY = "_overlay.png"
@@ -19,8 +20,16 @@ class Output(enum.Enum):
     JSON = "_classes.json"
     """Each class's pixels and share."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Output:
+        """The output of that name, such as `overlay`; values are for files."""
+        names = {name.lower(): member for name, member in cls.__members__.items()}
+        if str(value) not in names:
+            raise ChoiceError(f"output must be one of {', '.join(names)}, but got {value!r}")
+        return names[str(value)]
 
-class Codec(enum.Enum):
+
+class Codec(Choice):
     """What an annotated video is encoded with."""
 
     H264 = "h264"

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from afformer.choice import take_choices
 from afformer.errors import ImageError, OutputError
-from afformer.files import check_name, file_identity, make_folder
+from afformer.files import AnyPath, check_name, file_identity, make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
 from afformer.runtime.choices import Colours
@@ -36,7 +37,7 @@ OnProgress = Callable[[int, int | None], None]
 
 @dataclasses.dataclass(frozen=True)
 class OutputOptions:
-    """What to make of each result.
+    """What to make of each result. Enums may be given as their strings, an output as its name, such as `"overlay"`.
 
     Attributes:
         outputs: Files of each frame.
@@ -69,6 +70,13 @@ class OutputOptions:
     codec: Codec = Codec.H264
     file: Path | None = None
 
+    def __post_init__(self) -> None:
+        outputs = (self.outputs,) if isinstance(self.outputs, (str, Output)) else self.outputs
+        object.__setattr__(self, "outputs", tuple(map(Output, outputs)))
+        take_choices(self, colours=Colours, codec=Codec)
+        if self.file is not None:
+            object.__setattr__(self, "file", Path(self.file))
+
 
 @dataclasses.dataclass(frozen=True)
 class SegmentReport:
@@ -94,9 +102,9 @@ class SegmentReport:
 
 
 def segment_pictures(
-    model: Path,
+    model: AnyPath,
     source: SourceLocation | Sequence[SourceLocation],
-    folder: Path | None,
+    folder: AnyPath | None,
     *,
     output_options: OutputOptions = OutputOptions(),
     open_options: OpenOptions = DEFAULT,
@@ -116,6 +124,7 @@ def segment_pictures(
     Raises:
         AfformerError: The model or the source cannot be opened, or the folder cannot be written.
     """
+    folder = None if folder is None else Path(folder)
     if folder is not None:
         check_name(folder)
     with contextlib.ExitStack() as stack:

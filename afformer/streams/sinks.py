@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 import contextlib
 import datetime
+import errno
 import io
-import json
+import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from afformer.errors import OutputError
-from afformer.files import check_writable, file_identity, make_folder, replacing, write_file
+from afformer.files import check_writable, file_identity, json_text, make_folder, replacing, write_file
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
 from afformer.runtime.drawing.layout import beside, side_by_side
 from afformer.runtime.drawing.shares import class_shares
@@ -124,11 +125,12 @@ class FolderSink(Sink):
 
     def _json(self, frame: Frame, classmap: ClassMap) -> bytes:
         report = frame_report(frame, classmap, self.renderer.classes)
-        return (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode()
+        return (json_text(report, indent=2) + "\n").encode()
 
     def _free_name(self, name: str) -> str:
         """`name`, or the first of `name-2`, `name-3`, ... that no frame has had, regardless of case."""
-        name = name.encode(errors="surrogateescape")[:_LONGEST_NAME].decode(errors="ignore")
+        if len(encoded := name.encode(errors="surrogateescape")) > _LONGEST_NAME:
+            name = encoded[:_LONGEST_NAME].decode(errors="ignore")
         free, number = name, 1
         while free.casefold() in self._taken:
             number += 1
@@ -171,9 +173,11 @@ class JsonLinesSink(Sink):
             raise OutputError(f"{self._path}: JSON lines could not be written before this one")
         stream = self._stream or self._open()
         try:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            stream.write(json_text(line, encoding=stream.encoding or "utf-8") + "\n")
             if self._path is None:
                 stream.flush()
+                if getattr(getattr(getattr(stream, "buffer", None), "raw", None), "reader_gone", False):
+                    raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))  # a camera would never end
         except OSError as error:
             self._discard(error)
             where = self._path or "stdout"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,8 @@ class TensorRtBackend(Backend):
     """An engine that `build_engine` made, with the JSON beside it.
 
     Buffers are bound once. The copy to the GPU, the network and the copy back form one CUDA graph; where that cannot be
-    captured, they are queued one by one, and `description` and a warning say so.
+    captured, they are queued one by one, and `description` and a warning say so. The buffers serve one call at a time:
+    while the GPU works for one thread, others prepare their pictures and draw.
 
     An engine is a program: run only those that you built yourself or trust.
 
@@ -63,6 +65,7 @@ class TensorRtBackend(Backend):
         gpu = cuda.gpu()
         check_compatible(info, path, trt.__version__, gpu)
         self.spec = info.spec
+        self._turn, self._threads_own = threading.Lock(), threading.local()
         with contextlib.ExitStack() as opened:
             self._network = _Network(trt, info, path, opened)
             self._queue = self._network.queue
@@ -87,15 +90,22 @@ class TensorRtBackend(Backend):
         return ""
 
     def _run(self, image: Array) -> Array:
-        network = self._network
-        np.copyto(network.input, image)
-        self._queue()
-        network.stream.synchronize()
-        return network.output
+        answer: Array | None = getattr(self._threads_own, "answer", None)
+        if answer is None:
+            answer = self._threads_own.answer = np.empty_like(self._network.output)
+        with self._turn:
+            if self._closed:
+                raise self._closed_error()
+            network = self._network
+            np.copyto(network.input, image)
+            self._queue()
+            network.stream.synchronize()
+            np.copyto(answer, network.output)
+        return answer
 
     def _close(self) -> None:
-        self._opened.close()
-        del self._network, self._queue
+        with self._turn:
+            self._opened.close()
 
 
 class _Network:

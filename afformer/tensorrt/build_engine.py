@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from afformer import assets
 from afformer.errors import BackendError, ExportError
 from afformer.extras import requires_extra
-from afformer.files import check_writable, replacing
+from afformer.files import AnyPath, check_writable, replacing
 from afformer.images import read_image
 from afformer.progress import Progress, no_progress
 from afformer.spec import Precision
@@ -87,10 +87,10 @@ class BuildReport:
 
 
 def build_engine(
-    model: Path,
-    output: Path,
+    model: AnyPath,
+    output: AnyPath,
     *,
-    precision: Precision | None = None,
+    precision: Precision | str | None = None,
     options: EngineOptions | None = None,
     calibration: Calibration | None = None,
     progress: Progress = no_progress,
@@ -117,6 +117,8 @@ def build_engine(
     with requires_extra("tensorrt"):
         from afformer.tensorrt.onnx_model import check_onnx_model, read_onnx_model
     options = options or EngineOptions()
+    model, output = Path(model), Path(output)
+    precision = None if precision is None else Precision(precision)
     if output.suffix.lower() not in SUFFIXES:
         raise ExportError(f"{output}: is not the name of an engine; name the file {' or '.join(SUFFIXES)}")
     _check_files(model, output, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from afformer.choice import take_choices
 from afformer.errors import ExportError
 from afformer.tensorrt.packages import Library
 
@@ -13,7 +14,7 @@ _TENSORRT_ONLY = ("timing_cache", "version_compatible", "hardware_compatible")
 
 @dataclasses.dataclass(frozen=True)
 class EngineOptions:
-    """How an engine is built.
+    """How an engine is built. Enums may be given as their strings.
 
     Attributes:
         library: What builds it, and runs it later.
@@ -30,6 +31,9 @@ class EngineOptions:
     hardware_compatible: bool = False
 
     def __post_init__(self) -> None:
+        take_choices(self, library=Library)
+        if self.timing_cache is not None:
+            object.__setattr__(self, "timing_cache", Path(self.timing_cache))
         if self.workspace_mib is not None and self.workspace_mib < 1:
             raise ExportError(f"`workspace_mib` must be at least 1 MiB, got {self.workspace_mib}")
         given = next((name for name in _TENSORRT_ONLY if getattr(self, name)), None)
@@ -51,3 +55,6 @@ class Calibration:
     pictures: Path
     max_drop: float | None = None
     allow_drop: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pictures", Path(self.pictures))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 import importlib
 import importlib.util
 from types import ModuleType
 
+from afformer.choice import Choice
 from afformer.errors import BackendError
 from afformer.tensorrt.gpu import check_driver, is_jetson
 
@@ -14,7 +14,7 @@ OLDEST = (10, 3)
 """The version in JetPack 6."""
 
 
-class Library(enum.Enum):
+class Library(Choice):
     """Which of NVIDIA's two TensorRTs builds and runs an engine; neither reads the other's."""
 
     TENSORRT = "tensorrt"

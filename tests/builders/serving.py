@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 
+from afformer.files import AnyPath
 from afformer.runtime.backends.base import Array, Backend
 from afformer.runtime.opening import OpenOptions
 from afformer.serve.app import make_app, make_state
@@ -87,7 +88,7 @@ class FakeOpenOptions(OpenOptions):
 
     make: Callable[[], Backend] = dataclasses.field(kw_only=True)
 
-    def open_backend(self, model: Path) -> Backend:
+    def open_backend(self, model: AnyPath) -> Backend:
         return self.make()
 
 

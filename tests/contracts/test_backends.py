@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError
+from afformer.images import ClassMap
+from afformer.runtime import Segmenter
 from afformer.runtime.backends.base import Array, Backend, input_tensor, output_tensor
 from afformer.runtime.backends.registry import open_backend
 from afformer.spec import InputKind, ModelSpec
@@ -40,7 +44,7 @@ def _openvino(spec: ModelSpec) -> Opener:
 
 def _pytorch(_folder: Path) -> Backend:
     pytest.importorskip("torch")
-    return open_backend(assets.CHECKPOINT, input_hw=(64, 96))
+    return open_backend(assets.CHECKPOINT, threads=1, input_hw=(64, 96))
 
 
 def _pretended_tensorrt(spec: ModelSpec) -> Opener:
@@ -158,6 +162,40 @@ def test_leaving_the_with_block_closes(backend: Backend) -> None:
         backend.run(_feed(backend))
     with pytest.raises(BackendError, match="closed"):
         backend.run(_feed(backend))
+
+
+def test_eight_threads_at_once_get_the_answers_that_one_gets(backend: Backend) -> None:
+    feeds = [_feed(backend, seed) for seed in range(8)]
+    alone = [backend.run(feed).copy() for feed in feeds]
+
+    def runs_repeatedly(number: int) -> list[Array]:
+        together.wait()
+        return [backend.run(feeds[number]).copy() for _ in range(4)]
+
+    together = threading.Barrier(len(feeds), timeout=60)
+    with ThreadPoolExecutor(len(feeds)) as pool:
+        for expected, answers in zip(alone, pool.map(runs_repeatedly, range(len(feeds))), strict=True):
+            for answer in answers:
+                np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_one_segmenter_serves_eight_threads_with_pictures_of_all_sizes(backend: Backend) -> None:
+    segment = Segmenter(backend)
+    random = np.random.default_rng(0)
+    sizes = [(40 + 7 * i, 90 - 5 * i) for i in range(8)]
+    pictures = [np.kron(random.integers(0, 256, (3, 3, 3)), np.ones((*hw, 1)))[::3, ::3] for hw in sizes]
+    images = [picture.astype(np.uint8) for picture in pictures]
+    alone = [segment(image) for image in images]
+
+    def segments_repeatedly(number: int) -> list[ClassMap]:
+        together.wait()
+        return [segment(images[number]) for _ in range(4)]
+
+    together = threading.Barrier(len(images), timeout=60)
+    with ThreadPoolExecutor(len(images)) as pool:
+        for expected, answers in zip(alone, pool.map(segments_repeatedly, range(len(images))), strict=True):
+            for answer in answers:
+                assert (answer == expected).mean() > 0.999
 
 
 def test_it_describes_itself_in_one_line(backend: Backend) -> None:

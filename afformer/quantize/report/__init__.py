@@ -21,4 +21,4 @@ def write(report: QuantizeReport, illustrations: Illustrations, model: Path) -> 
     """
     for suffix, text in ((".report.json", report.to_json()), (".report.html", render_page(report, illustrations))):
         with replacing(model.with_suffix(suffix)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import BackendError
+from afformer.runtime.at_exit import finished_before_exit
 from afformer.runtime.choices import Device
 from afformer.spec import InputKind, ModelSpec, OutputKind
 
@@ -32,7 +33,7 @@ class TensorInfo(NamedTuple):
 class Backend(abc.ABC):
     """One loaded model. A subclass sets `spec` and `description` and implements `_run` and, if need be, `_close`.
 
-    Not to be shared between threads.
+    Any number of threads may call `run` at the same time, so `_run` writes to nothing that two threads share.
     """
 
     spec: ModelSpec
@@ -48,26 +49,30 @@ class Backend(abc.ABC):
                 `(n, H, W, 3)` uint8.
 
         Returns:
-            The tensor that `spec.output` describes. It may be a buffer that the next call overwrites.
+            The tensor that `spec.output` describes. It may be a buffer that the same thread's next call overwrites.
 
         Raises:
             BackendError: The tensor's shape or type is not the model's, or the backend is closed.
         """
         name, shape, dtype = input_tensor(self.spec)
         if self._closed:
-            raise BackendError(f"{self.description}: already closed; open the model again")
+            raise self._closed_error()
         if image.shape != shape or image.dtype != dtype:
             raise BackendError(
                 f"input '{name}' must be {dtype} of shape {shape}, but got {image.dtype} of shape {image.shape}; "
                 "prepare pictures with afformer.runtime.preprocess"
             )
-        return self._run(np.ascontiguousarray(image))
+        with finished_before_exit():
+            return self._run(np.ascontiguousarray(image))
 
     def close(self) -> None:
-        """Frees the model; the backend cannot be used afterwards. Closing twice does nothing."""
+        """Frees the model, once no call uses it; it cannot be used afterwards. Closing twice does nothing."""
         if not self._closed:
             self._closed = True
             self._close()
+
+    def _closed_error(self) -> BackendError:
+        return BackendError(f"{self.description}: already closed; open the model again")
 
     @abc.abstractmethod
     def _run(self, image: Array) -> Array: ...
@@ -128,6 +133,15 @@ def check_tensors(
             f"{path}: differs from its own spec: expected the tensors {' and '.join(expected)}, but the {kind} has "
             f"{' and '.join(actual) or 'none'}; {remedy}"
         )
+
+
+def has_utf8_name(path: Path) -> bool:
+    """Whether native libraries can be given the path; where it is not UTF-8 they need the file's content."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parse_device(name: Device | str) -> Device:

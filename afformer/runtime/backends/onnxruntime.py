@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from afformer.runtime.backends.base import (
     TensorInfo,
     check_tensors,
     check_threads,
+    has_utf8_name,
     output_tensor,
 )
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
@@ -56,9 +58,7 @@ class OnnxRuntimeBackend(Backend):
         check_tensors(tensors, self.spec, path)
         self._session: ort.InferenceSession | None = session
         self._device = device
-        self._binding = session.io_binding()
-        self._bound_input = 0
-        self._output = _bound_output(self._binding, output_tensor(self.spec))
+        self._threads_own = threading.local()
         count = f"{threads} threads" if threads else "default threads"
         self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}"
 
@@ -74,25 +74,25 @@ class OnnxRuntimeBackend(Backend):
         return providers
 
     def _run(self, image: Array) -> Array:
-        assert self._session is not None, "run() refuses closed backends"
+        session = self._session  # another thread may close the backend meanwhile
+        if session is None:
+            raise self._closed_error()
         try:
-            self._bind_input(image)
-            self._session.run_with_iobinding(self._binding)
-            self._binding.synchronize_outputs()
+            return self._own_binding(session).run(image)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise BackendError(f"{self.description}: the model failed: {_first_line(error)}") from error
-        return self._output
 
-    def _bind_input(self, image: Array) -> None:
-        """Binds the input, once if the caller always uses the same buffer."""
-        address = image.ctypes.data
-        # On the CPU the caller's memory is bound and read in every run; for other devices binding makes a copy.
-        if address != self._bound_input or self._device is not Device.CPU:
-            self._binding.bind_input("image", "cpu", 0, image.dtype, image.shape, address)
-            self._bound_input = address
+    def _own_binding(self, session: ort.InferenceSession) -> _Binding:
+        """This thread's binding."""
+        binding: _Binding | None = getattr(self._threads_own, "binding", None)
+        if binding is None:
+            keeps_input = self._device is Device.CPU
+            binding = self._threads_own.binding = _Binding(session, output_tensor(self.spec), keeps_input)
+        return binding
 
     def _close(self) -> None:
-        self._session = self._binding = None
+        self._session = None
+        self._threads_own = threading.local()
 
 
 class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
@@ -118,11 +118,32 @@ class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
         return _available(tensorrt_providers(path, _spec_of(path).precision, ort.__version__, cuda))
 
 
-def _bound_output(binding: ort.IOBinding, tensor: TensorInfo) -> Array:
-    """The array that every run writes its output into."""
-    output = np.empty(tensor.shape, tensor.dtype)
-    binding.bind_output(tensor.name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
-    return output
+class _Binding:
+    """The memory that one thread's runs read and write; many of them share a session.
+
+    Args:
+        session: The model.
+        output: Its output.
+        keeps_input: Whether the caller's memory itself is bound, as on the CPU, and not a copy as on other devices.
+    """
+
+    def __init__(self, session: ort.InferenceSession, output: TensorInfo, keeps_input: bool) -> None:
+        self._session, self._keeps_input = session, keeps_input
+        self._binding = session.io_binding()
+        self._bound_input = 0
+        self._output = np.empty(output.shape, output.dtype)
+        address = self._output.ctypes.data
+        self._binding.bind_output(output.name, "cpu", 0, output.dtype, output.shape, address)
+
+    def run(self, image: Array) -> Array:
+        """The model's output, in memory that the next run overwrites."""
+        address = image.ctypes.data
+        if address != self._bound_input or not self._keeps_input:
+            self._binding.bind_input("image", "cpu", 0, image.dtype, image.shape, address)
+            self._bound_input = address
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+        return self._output
 
 
 def _available(providers: Providers) -> Providers:
@@ -181,7 +202,8 @@ def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = T
 
 def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> ort.InferenceSession:
     # With its fallback ONNX Runtime takes other providers if these fail, and prints that it does.
-    return ort.InferenceSession(str(path), options, providers=list(providers.chosen), enable_fallback=0)
+    model = str(path) if has_utf8_name(path) else path.read_bytes()
+    return ort.InferenceSession(model, options, providers=list(providers.chosen), enable_fallback=0)
 
 
 def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -> BackendError:

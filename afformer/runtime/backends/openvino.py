@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import enum
+import io
+import threading
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 from openvino.frontend import FrontEndManager
 
+from afformer.choice import Choice
 from afformer.errors import BackendError
 from afformer.runtime.backends.base import (
     Array,
     Backend,
     check_tensors,
     check_threads,
+    has_utf8_name,
 )
 from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec
 
 
-class FloatPrecision(enum.Enum):
+class FloatPrecision(Choice):
     """The type in which OpenVINO computes the model's float operators. Integer operators are not affected."""
 
     FLOAT32 = "f32"
@@ -49,35 +52,46 @@ class OpenVinoBackend(Backend):
         *,
         device: Device = Device.CPU,
         threads: int = 0,
-        precision: FloatPrecision = FloatPrecision.FLOAT32,
+        precision: FloatPrecision | str = FloatPrecision.FLOAT32,
     ) -> None:
-        path = Path(path)
+        path, precision = Path(path), FloatPrecision(precision)
         check_threads(threads)
         if device is not Device.CPU:
             raise BackendError(f"OpenVINO runs on the cpu only, not on {device.value}; choose the device cpu")
-        model, request = _compile(path, threads, precision)
+        model, compiled = _compile(path, threads, precision)
         self.spec = _read_spec(model, path)
         ports = [*model.inputs, *model.outputs]
         tensors = [(port.any_name, str(port.element_type.to_dtype()), tuple(port.shape)) for port in ports]
         check_tensors(tensors, self.spec, path)
-        self._request: ov.InferRequest | None = request
+        self._compiled: ov.CompiledModel | None = compiled
+        self._threads_own = threading.local()
         count = f"{threads} threads" if threads else "default threads"
         self.description = f"OpenVINO {ov.__version__.split('-', 1)[0]}, cpu, {precision.value}, {count}"
 
     def _run(self, image: Array) -> Array:
-        assert self._request is not None, "run() refuses closed backends"
+        compiled = self._compiled  # another thread may close the backend meanwhile
+        if compiled is None:
+            raise self._closed_error()
         try:
             # The request keeps no reference to the input, and its output buffer lives as long as the request.
-            output = self._request.infer({0: image}, share_inputs=True, share_outputs=True)[0]
+            output = self._own_request(compiled).infer({0: image}, share_inputs=True, share_outputs=True)[0]
         except Exception as error:  # OpenVINO's exceptions have no common base class
             raise BackendError(f"{self.description}: the model failed: {_reason(error)}") from error
         return np.asarray(output)
 
+    def _own_request(self, compiled: ov.CompiledModel) -> ov.InferRequest:
+        """This thread's request: one request runs once at a time."""
+        request: ov.InferRequest | None = getattr(self._threads_own, "request", None)
+        if request is None:
+            request = self._threads_own.request = compiled.create_infer_request()
+        return request
+
     def _close(self) -> None:
-        self._request = None
+        self._compiled = None
+        self._threads_own = threading.local()
 
 
-def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Model, ov.InferRequest]:
+def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Model, ov.CompiledModel]:
     if not path.is_file():
         raise BackendError(f"{path}: no such model file")
     settings = {
@@ -89,8 +103,8 @@ def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Mo
     try:
         # On a broken file Core.read_model tries its readers for other formats, which print to the terminal.
         reader = FrontEndManager().load_by_framework("onnx")
-        model = reader.convert(reader.load(str(path)))
-        return model, ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+        model = reader.convert(reader.load(str(path) if has_utf8_name(path) else io.BytesIO(path.read_bytes())))
+        return model, ov.Core().compile_model(model, "CPU", settings)
     except Exception as error:  # OpenVINO's exceptions have no common base class
         raise BackendError(
             f"{path}: is not a model that OpenVINO can load ({_reason(error)}); "

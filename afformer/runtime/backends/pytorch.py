@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import torch
 
 from afformer.errors import BackendError
 from afformer.model.checkpoint import load_checkpoint
+from afformer.model.forks import is_forked
 from afformer.runtime.backends.base import Array, Backend, check_threads
 from afformer.runtime.choices import Device
+from afformer.runtime.pool import Pool
 
 DEFAULT_HW = {"camvid": (360, 480), "cityscapes": (1024, 2048)}
 """Input sizes that a checkpoint is run at when no size is given, by data set."""
@@ -24,7 +27,8 @@ class PyTorchBackend(Backend):
 
     Args:
         path: Any file that `load_checkpoint` reads.
-        threads: Threads inside one operator; 0 leaves the choice to PyTorch.
+        threads: Threads inside one operator; 0 leaves the choice to PyTorch. A process that was forked after PyTorch
+            was loaded computes with one.
         input_hw: Height and width to run at; None means the data set's usual size.
 
     Raises:
@@ -43,23 +47,43 @@ class PyTorchBackend(Backend):
         self.spec = spec if input_hw else checkpoint.spec(DEFAULT_HW.get(spec.dataset, OTHERWISE_HW))
         self.description = f"PyTorch {torch.__version__} ({device.value})"
         self._network = checkpoint.build().to(device.value)
+        # Calls that each use all cores gain nothing from running at once, but their threads wait for each other. Calls
+        # of one thread each run side by side.
+        self._networks = Pool(lambda: self._network, at_most=None if threads == 1 else 1)
         self._device, self._threads = device.value, threads
 
     def _run(self, image: Array) -> Array:
-        with torch.inference_mode(), _torch_threads(self._threads):
-            logits = self._network(torch.from_numpy(np.asarray(image, np.float32)).to(self._device))
+        with self._networks.lent() as network, torch.inference_mode(), _threads.set_to(self._threads):
+            logits = network(torch.from_numpy(np.asarray(image, np.float32)).to(self._device))
             array: Array = logits.cpu().numpy()
         return array
 
 
-@contextlib.contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    """Sets PyTorch's number of threads, which is one for the whole process, and restores it; 0 leaves it alone."""
-    before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        if count:
-            torch.set_num_threads(before)
+class _Threads:
+    """PyTorch's number of threads, which all of the process shares: set while calls run, restored after the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = self._before = 0
+
+    @contextlib.contextmanager
+    def set_to(self, count: int) -> Iterator[None]:
+        """Sets the number for the block; 0 leaves it alone, as does a forked process."""
+        if not count or is_forked():
+            yield
+            return
+        with self._lock:
+            if not self._users:
+                self._before = torch.get_num_threads()
+            self._users += 1
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    torch.set_num_threads(self._before)
+
+
+_threads = _Threads()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from afformer.errors import BackendError
+from afformer.files import AnyPath
 from afformer.runtime.backends.base import Backend, parse_device
 from afformer.runtime.choices import Device
 
@@ -60,19 +61,20 @@ class Registry:
         """All known names, in order of registration."""
         return tuple(self._known)
 
-    def name_for(self, path: Path) -> str:
+    def name_for(self, path: AnyPath) -> str:
         """The backend that opens a file unless one is named.
 
         Raises:
             BackendError: No backend opens files with its ending.
         """
+        path = Path(path)
         name = self._by_suffix(path.suffix.lower())
         if name is None:
             endings = ", ".join(ending for known in self._known.values() for ending in known.suffixes)
             raise BackendError(f"{path}: no backend opens '{path.suffix}' files; known endings: {endings}")
         return name
 
-    def has_own_size(self, path: Path, name: str | None = None) -> bool:
+    def has_own_size(self, path: AnyPath, name: str | None = None) -> bool:
         """Whether a model file runs at one input size only.
 
         Raises:
@@ -82,7 +84,7 @@ class Registry:
 
     def open(
         self,
-        path: Path | str,
+        path: AnyPath,
         name: str | None = None,
         *,
         device: Device | str | None = None,
