@@ -14,7 +14,7 @@ from afformer.datasets.camvid import CAMVID
 from afformer.datasets.cityscapes import CITYSCAPES
 from afformer.datasets.coco_stuff import COCO_STUFF
 from afformer.datasets.convention import IGNORE, Dataset, LabelFiles
-from afformer.datasets.layout import PICTURE_EXTENSIONS, pairs
+from afformer.datasets.layout import PICTURE_EXTENSIONS, pairs, visible_files
 from afformer.errors import AfformerError
 from afformer.spec import RGB, ModelSpec
 
@@ -34,6 +34,7 @@ __all__ = [
     "for_model",
     "generic",
     "pairs",
+    "visible_files",
 ]
 
 DATASETS = {dataset.name: dataset for dataset in (CAMVID, CITYSCAPES, ADE20K, COCO_STUFF)}

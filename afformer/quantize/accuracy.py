@@ -11,9 +11,10 @@ import numpy as np
 
 from afformer.datasets import Dataset
 from afformer.errors import ImageError
-from afformer.images import ClassMap, read_image, read_label
+from afformer.images import ClassMap, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Segment
+from afformer.measure.truth import read_labelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Evaluator:
             against_float.add(self._maps[index], found)
             worst = min(worst, (pixel_agreement(self._maps[index], found), self.validation.pictures[index]))
             if against_truth is not None:
-                against_truth.add(self._truth(index, found.shape), found)
+                against_truth.add(self._truth(index), found)
         return Accuracy(
             agreement=against_float.pixel_accuracy,
             worst_picture=worst[1],
@@ -114,11 +115,7 @@ class Evaluator:
             pictures=len(self._maps),
         )
 
-    def _truth(self, index: int, shape: tuple[int, ...]) -> ClassMap:
-        label = self.validation.labels[index]
+    def _truth(self, index: int) -> ClassMap:
         assert self.validation.dataset is not None, "Validation refuses labels without a data set"
-        truth = self.validation.dataset.train_ids(read_label(label), label)
-        if truth.shape != shape:
-            size, expected = ("x".join(map(str, reversed(hw))) for hw in (truth.shape, shape))
-            raise ImageError(f"{label}: is {size}, but its picture {self.validation.pictures[index]} is {expected}")
-        return truth
+        picture, label = self.validation.pictures[index], self.validation.labels[index]
+        return read_labelled(self.validation.dataset, picture, label)[1]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from afformer.datasets import PICTURE_EXTENSIONS
+from afformer.datasets import PICTURE_EXTENSIONS, visible_files
 from afformer.errors import ImageError
 from afformer.images import RGBImage, read_image
 from afformer.streams.frames import Frame, FrameSource
@@ -51,8 +51,7 @@ def open_pictures(location: str | Path | Sequence[str | Path]) -> PictureFiles:
 def _expand(location: str | Path) -> list[Path]:
     path = Path(location)
     if path.is_dir():
-        found = [p for p in path.rglob("*") if not any(part.startswith(".") for part in p.relative_to(path).parts)]
-        return _pictures(found, location)
+        return _pictures(visible_files(path, PICTURE_EXTENSIONS), location)
     if path.exists():
         return [path]
     if _NUMBER.search(path.name):
