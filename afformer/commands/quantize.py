@@ -9,12 +9,13 @@ import click
 from afformer.commands.options import (
     FilePath,
     backend_option,
-    dataset_option,
     enum_option,
     json_option,
     open_model_options,
+    read_labels_options,
 )
 from afformer.commands.report import print_text, progress_bar
+from afformer.datasets import LabelOptions
 from afformer.quantize.choices import Method, Target
 from afformer.runtime.opening import OpenOptions
 
@@ -28,7 +29,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--max-drop", type=click.FloatRange(0), help="Points of mIoU (without labels: of pixels) it may lose.")
 @click.option("--val-images", type=FilePath, help="Folder of pictures to measure on. Default: those of --calibration.")
 @click.option("--val-labels", type=FilePath, help="Folder of their labels. Default: the float model is the truth.")
-@dataset_option
+@read_labels_options
 @click.option("--pictures", type=click.IntRange(1), default=64, show_default=True, help="Calibration pictures to use.")
 @click.option(
     "--weight-bits",
@@ -52,6 +53,7 @@ def quantize(
     val_images: Path | None,
     val_labels: Path | None,
     dataset: str | None,
+    label_options: LabelOptions,
     pictures: int,
     weight_bits: str | None,
     budget: int | None,
@@ -84,6 +86,7 @@ def quantize(
             val_images=val_images,
             val_labels=val_labels,
             dataset=dataset,
+            label_options=label_options,
             open_options=open_options,
             progress=progress,
         )

@@ -55,7 +55,7 @@ def print_error(message: str) -> None:
 def exit_with(failures: Sequence[str], *, interrupted: bool = False) -> None:
     """Reports pictures that failed, one line each, and ends the command if there are any or it was interrupted."""
     for reason in failures:
-        print_error(reason)
+        print_error(with_flags(reason, click.get_current_context().command))
     if failures:
         print_error(f"{count(len(failures), 'picture')} could not be used")
     if failures or interrupted:

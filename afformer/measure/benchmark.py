@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from afformer import assets
+from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, LabelOptions
 from afformer.errors import ImageError
 from afformer.measure.benchmark_report import Benchmark, Facts, Latency, Profile, Row
 from afformer.measure.evaluation import evaluate_model
@@ -41,11 +42,13 @@ class Labelled:
         images: Folder of pictures.
         labels: Folder of labels.
         dataset: Whose label convention to follow; None takes the model's own data set.
+        label_options: What the ids in the labels mean, where they differ from that convention.
     """
 
     images: Path
     labels: Path
     dataset: str | None = None
+    label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM
 
 
 def cases_of(
@@ -167,7 +170,12 @@ def _mious(cases: Sequence[Case], labelled: Labelled) -> list[float | None]:
 
 def _miou(case: Case, labelled: Labelled) -> float:
     result = evaluate_model(
-        case.path, labelled.images, labelled.labels, dataset=labelled.dataset, open_options=case.open_options
+        case.path,
+        labelled.images,
+        labelled.labels,
+        dataset=labelled.dataset,
+        label_options=labelled.label_options,
+        open_options=case.open_options,
     )
     for failure in result.failures:
         raise ImageError(failure.reason)

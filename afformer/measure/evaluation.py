@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from afformer import datasets
-from afformer.datasets import IGNORE, Dataset
+from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, IGNORE, Dataset, LabelOptions
 from afformer.errors import ImageError
 from afformer.measure.label_scores import LabelScores
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
@@ -58,6 +58,7 @@ def evaluate_model(
     labels: Path,
     *,
     dataset: str | None = None,
+    label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM,
     open_options: OpenOptions = DEFAULT,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -68,6 +69,7 @@ def evaluate_model(
         images: Folder of pictures.
         labels: Folder of labels.
         dataset: Whose label convention to follow; None takes the model's own data set.
+        label_options: What the ids in the labels mean, where they differ from that convention.
         open_options: How to open the model.
         progress: Told how many pictures are done.
 
@@ -75,7 +77,7 @@ def evaluate_model(
         AfformerError: The model cannot be opened, or the folders do not fit together.
     """
     with open_options.open_segmenter(model) as segmenter:
-        convention = datasets.for_model(segmenter.spec, dataset, model)
+        convention = datasets.for_model(segmenter.spec, dataset, model, label_options)
         pairs = datasets.pairs(convention, images, labels)
         return evaluate_segmenter(segmenter, pairs, convention, progress)
 

@@ -69,7 +69,7 @@ class LabelScores:
             )
 
     def _alternatives(self) -> Iterator[tuple[float, str]]:
-        """mIoU of other readings, and how to get them."""
+        """The mIoU of each other reading, and how to get it."""
         readings = [(f"with `label_offset={offset}`", self._shifted(offset)) for offset in _OFFSETS]
         readings.append(("if they were read through the palette: give no label options", self._by_colours))
         least = _COUNTED * self.confusion.counts.sum()

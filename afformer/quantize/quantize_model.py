@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, LabelOptions
 from afformer.errors import QuantizeError
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
@@ -27,6 +28,7 @@ def quantize_model(
     val_images: Path | None = None,
     val_labels: Path | None = None,
     dataset: str | None = None,
+    label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM,
     open_options: OpenOptions = DEFAULT,
     progress: Progress = no_progress,
 ) -> QuantizeReport:
@@ -43,6 +45,7 @@ def quantize_model(
         val_images: Folder of pictures to measure accuracy on; None takes the calibration pictures.
         val_labels: Folder of their labels; None takes the float model's class maps as ground truth.
         dataset: Whose label convention to follow; None takes the model's own data set.
+        label_options: What the ids in the labels mean, where they differ from that convention.
         open_options: How the models are opened, to measure accuracy as well as speed.
         progress: Told what is being done, how much of it is done, and of how much.
 
@@ -61,7 +64,7 @@ def quantize_model(
     check_writable(output)
     with tempfile.TemporaryDirectory() as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
-        validation = job.validation(val_images, val_labels, dataset)
+        validation = job.validation(val_images, val_labels, dataset, label_options)
         calibrated = job.calibrate(calibration)
         candidates = job.candidates(calibrated, Path(folder))
         evaluator = job.evaluator(validation or calibrated.validation)

@@ -15,6 +15,7 @@ from afformer import datasets
 from afformer.errors import AfformerError, QuantizeError
 from afformer.files import sha256
 from afformer.measure.timing import Case, Timing, time_models
+from afformer.measure.truth import settled
 from afformer.onnx_file import read_onnx_file
 from afformer.progress import Progress
 from afformer.quantize import calibration, correction, lowering, pictures, ranges_file, search, sensitivity
@@ -124,11 +125,18 @@ class Job:
         started = time.perf_counter()
         return cls(_read(model), output, options, open_options, progress, started)
 
-    def validation(self, images: Path | None, labels: Path | None, dataset: str | None) -> Validation | None:
+    def validation(
+        self,
+        images: Path | None,
+        labels: Path | None,
+        dataset: str | None,
+        label_options: datasets.LabelOptions = datasets.AS_THE_DATA_SET_HAS_THEM,
+    ) -> Validation | None:
         """The pictures to measure accuracy on, and their labels; None if none were named."""
         if images and labels:
-            convention = datasets.for_model(self.float_model.spec, dataset, self.float_model.path)
+            convention = datasets.for_model(self.float_model.spec, dataset, self.float_model.path, label_options)
             pairs = datasets.pairs(convention, images, labels)
+            convention = settled(convention, [label for _, label in pairs])
             return Validation(tuple(p for p, _ in pairs), tuple(label for _, label in pairs), convention)
         if labels:
             raise AfformerError("labels were given without their pictures; name the folder of pictures in `val_images`")

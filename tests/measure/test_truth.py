@@ -85,8 +85,9 @@ def test_indices_in_another_order_are_told_by_their_colours(tmp_path: Path) -> N
     assert read_truth(CAMVID, path).classes.tolist() == [[3, 8, 0]]
 
 
-def test_an_index_without_a_colour_leaves_the_ids_as_they_are(tmp_path: Path) -> None:
-    path = indexed(tmp_path / "a.png", np.array([[1, 0, 11]], np.uint8), [CAMVID.palette[3], CAMVID.palette[8]])
+def test_an_index_in_a_colour_of_no_class_leaves_the_ids_as_they_are(tmp_path: Path) -> None:
+    palette = [CAMVID.palette[3], CAMVID.palette[8], *[(1, 2, 3)] * 14]
+    path = indexed(tmp_path / "a.png", np.array([[1, 0, 11]], np.uint8), palette)
     assert read_truth(CAMVID, path).classes.tolist() == [[1, 0, 255]]
 
 
