@@ -41,13 +41,14 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuses a path before the work whose result could not be written there.
+    """Refuses a path before the work whose result could not be written there; creates missing parent folders.
 
     Raises:
         OutputError: `path` is a folder, or nothing can be written beside it.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
+    make_folder(path.parent)
     probe = path.with_name(f".{uuid.uuid4().hex}")
     try:
         probe.touch()

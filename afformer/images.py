@@ -49,8 +49,16 @@ def read_image(path: Path) -> RGBImage:
     Raises:
         ImageError: The file is missing, empty, truncated, damaged or not a picture.
     """
-    pixels = _decode(_read(path), cv2.IMREAD_COLOR, path)
-    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return _rgb(_read(path), path)
+
+
+def decode_image(data: bytes, name: str) -> RGBImage:
+    """As `read_image`, from a file's bytes; `name` stands for the file in errors.
+
+    Raises:
+        ImageError: The data is empty, truncated, damaged or not a picture.
+    """
+    return _rgb(_checked(data, name), name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +141,16 @@ def write_image(path: Path, image: RGBImage) -> None:
     Raises:
         OutputError: The extension stands for no format that can be written, or the file cannot be written.
     """
-    write_file(path, _encode(path, path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
+    write_file(path, encode_image(image, path.suffix, path))
+
+
+def encode_image(image: RGBImage, suffix: str, name: Path | str = "picture") -> bytes:
+    """A picture as a file of the format that an extension such as `.png` stands for; `name` is used in errors.
+
+    Raises:
+        OutputError: The extension stands for no format that can be written.
+    """
+    return _encode(name, suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
@@ -151,10 +168,14 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: masks keep class ids exactly only as PNG; name the file .png")
+    write_file(path, encode_mask(classmap, palette))
+
+
+def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
+    """The file that `write_mask` writes."""
     if len(palette) > 256:
-        write_file(path, _encode(path, ".png", classmap.astype(np.uint16)))
-    else:
-        write_file(path, png.indexed(classmap.astype(np.uint8), palette))
+        return _encode("mask", ".png", classmap.astype(np.uint16))
+    return png.indexed(classmap.astype(np.uint8), palette)
 
 
 def _read(path: Path) -> bytes:
@@ -162,6 +183,10 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return _checked(data, path)
+
+
+def _checked(data: bytes, path: Path | str) -> bytes:
     if not data:
         raise ImageError(f"{path}: is empty (0 bytes), not a picture; copy or download it again")
     whole = png.is_whole(data) if data.startswith(png.SIGNATURE) else _jpeg_is_whole(data)
@@ -188,7 +213,12 @@ def _png_numbers(data: bytes, path: Path) -> npt.NDArray[np.unsignedinteger] | N
         raise ImageError(f"{path}: {_NOT_A_PICTURE}") from error
 
 
-def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
+def _rgb(data: bytes, path: Path | str) -> RGBImage:
+    pixels = _decode(data, cv2.IMREAD_COLOR, path)
+    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _decode(data: bytes, flags: int, path: Path | str) -> cv2.typing.MatLike:
     try:
         with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -199,7 +229,7 @@ def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
     return pixels
 
 
-def _encode(path: Path, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
+def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
     try:
         with quiet_opencv():
             done, data = cv2.imencode(suffix, pixels)

@@ -35,8 +35,15 @@ def test_error_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> Non
 def test_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), replacing(tmp_path / "no" / "a.txt") as temporary:
         temporary.write_text("x")
-    with pytest.raises(OutputError, match="cannot be written"):
-        check_writable(tmp_path / "no" / "a.txt")
+
+
+def test_missing_parent_folders_are_created_before_the_work(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b" / "c.txt")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be created as a folder"):
+        check_writable(tmp_path / "file" / "c.txt")
 
 
 def test_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:

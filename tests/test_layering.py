@@ -23,7 +23,7 @@ FLOORS = (
     ("export",),
     ("quantize",),
     ("tensorrt",),
-    ("inspection", "doctor", "package"),
+    ("inspection", "doctor", "package", "serve"),
     ("commands",),
     ("cli", "__main__"),
     ("",),  # the package itself, which offers the public names

@@ -16,9 +16,12 @@ WITHOUT_A_MODULE = {
     "model/reading/test_forms.py": "every form of checkpoint",
     "model/reading/test_hostile.py": "files made to do harm",
     "runtime/test_imports.py": "what importing the runtime loads",
+    "serve/test_hostile.py": "requests made to do harm",
+    "serve/test_page.py": "the server's page in a browser",
     "streams/test_steady_state.py": "memory over many frames",
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
+    "test_docs.py": "what README and docs tell people to type",
     "test_layering.py": "imports of the whole package",
     "test_suite.py": "the tests",
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afformer.commands.options import FilePath, enum_option, json_option
+from afformer.commands.options import FilePath, ModelFile, enum_option, json_option
 from afformer.commands.report import print_json, print_text, progress_bar
 from afformer.spec import Precision
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @click.option("-o", "--out", type=FilePath, required=True, help="The .engine to write; its JSON goes beside it.")
 @enum_option("--precision", of=Precision, help="Default: the model's own.")
 @click.option("--images", "calibration", type=FilePath, help="Folder of pictures to calibrate INT8 on.")

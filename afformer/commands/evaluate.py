@@ -8,6 +8,7 @@ import click
 
 from afformer.commands.options import (
     FilePath,
+    ModelFile,
     backend_option,
     json_option,
     open_model_options,
@@ -19,7 +20,7 @@ from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @click.option("--images", type=FilePath, required=True, help="Folder of pictures.")
 @click.option("--labels", type=FilePath, required=True, help="Folder of label files.")
 @read_labels_options

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from afformer.commands.options import FilePath, enum_option, hxw, json_option
+from afformer.commands.options import CheckpointFile, FilePath, enum_option, hxw, json_option
 from afformer.commands.report import print_json
 from afformer.datasets import DATASETS
 from afformer.spec import InputKind, OutputKind, Precision
 
 
 @click.command()
-@click.argument("checkpoint", type=FilePath)
+@click.argument("checkpoint", type=CheckpointFile)
 @click.option("-o", "--out", type=FilePath, required=True, help="The .onnx file to write.")
 @click.option("--size", "input_hw", type=hxw, required=True, help="Input size, from 64x64 up.")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures a call.")

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from afformer.commands.options import FilePath, backend_option, json_option, open_model_options
+from afformer.commands.options import ModelFile, backend_option, json_option, open_model_options
 from afformer.commands.report import print_json
 from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @backend_option
 @open_model_options
 @json_option

@@ -8,6 +8,7 @@ import click
 
 from afformer.commands.options import (
     FilePath,
+    ModelFile,
     backend_option,
     enum_option,
     json_option,
@@ -21,7 +22,7 @@ from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @click.option("--calibration", type=FilePath, required=True, help="Folder of pictures like those the model will see.")
 @click.option("-o", "--out", type=FilePath, help="The INT8 file to write. Default: MODEL with .int8 in its name.")
 @enum_option("--target", of=Target, default=Target.X86, help="What the INT8 model is made for.")

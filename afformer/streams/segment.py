@@ -50,6 +50,7 @@ class OutputOptions:
         smooth: Frames in a row that it takes to change a pixel of a video; 1 changes it at once.
         fps: Frames per second of the video, for sources without a rate of their own, such as numbered pictures; None
             means `DEFAULT_FPS`.
+        file: The one file to write, of one picture or of a video, in place of names made in the folder.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -63,6 +64,7 @@ class OutputOptions:
     colours: Colours = Colours.AUTO
     smooth: int = 1
     fps: float | None = None
+    file: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +76,14 @@ class SegmentReport:
         pictures: What is in each picture, with the files written of it; empty for videos and cameras.
         written: Files that were written; for videos and cameras only those that cover all frames.
         flow: Frames, failures, dropped frames, seconds.
+        noun: What a person calls what was segmented: `picture` or `frame`.
     """
 
     backend: str
     pictures: list[dict[str, Any]]
     written: list[Path]
     flow: FlowReport
+    noun: str = "picture"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -114,6 +118,7 @@ def segment_pictures(
         frames = _without_results(stack.enter_context(open_source(source)), folder)
         options = _with_defaults(output_options, frames, folder)
         _check_fps(options, frames)
+        _check_file(options, frames)
         backend = stack.enter_context(open_options.open_backend(model))
         renderer = _renderer(backend.spec, options)
         pictures = _PictureReports(backend.spec.classes, frames, on_progress)
@@ -132,7 +137,8 @@ def segment_pictures(
         )
         screenshots = window.screenshots if window else []
         written = [*pictures.written, *screenshots, *flow.finished]
-        return SegmentReport(backend.description, pictures.reports, written, flow)
+        noun = "frame" if _is_video(frames) else "picture"
+        return SegmentReport(backend.description, pictures.reports, written, flow, noun)
 
 
 class _PictureReports:
@@ -175,7 +181,7 @@ def _without_results(source: FrameSource, folder: Path | None) -> FrameSource:
 def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | None) -> OutputOptions:
     if options.outputs or options.video or options.json_lines or (folder is None and options.show):
         return options
-    outputs = () if _is_video(source) else (Output.OVERLAY, Output.MASK)
+    outputs = () if _is_video(source) else (Output.OVERLAY,) if options.file else (Output.OVERLAY, Output.MASK)
     return dataclasses.replace(options, outputs=outputs, video=_is_video(source))
 
 
@@ -188,6 +194,15 @@ def _check_fps(options: OutputOptions, source: FrameSource) -> None:
         )
 
 
+def _check_file(options: OutputOptions, source: FrameSource) -> None:
+    """Whether one file can hold what was asked for."""
+    wanted = len(options.outputs) + options.video + options.json_lines
+    if options.file is None or (wanted == 1 and (not options.outputs or source.length == 1)):
+        return
+    many = f"{source.length or 'many'} frames" if source.length != 1 else f"{wanted} files"
+    raise OutputError(f"{options.file}: is one file, but there are {many} to write; name a folder")
+
+
 def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, folder: Path | None) -> list[Sink]:
     sinks: list[Sink] = []
     if folder is None:
@@ -196,14 +211,23 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
         return [JsonLinesSink(sys.stdout, renderer.classes)] if options.json_lines else []
     make_folder(folder)
     if options.outputs:
-        sinks.append(FolderSink(folder, renderer, options.outputs, legend=options.legend, protected=source.paths))
+        sinks.append(
+            FolderSink(
+                folder,
+                renderer,
+                options.outputs,
+                file=options.file,
+                legend=options.legend,
+                protected=source.paths,
+            )
+        )
     if options.video:
-        path = folder / f"{source.name}_overlay.mp4"
+        path = options.file or folder / f"{source.name}_overlay.mp4"
         if path.resolve() in {taken.resolve() for taken in source.paths}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
         paced = _is_video(source) and (source.live or source.fps is None)
         fps = next(rate for rate in (source.fps, options.fps, DEFAULT_FPS) if rate is not None)
         sinks.append(VideoSink(path, renderer, fps, paced=paced, legend=options.legend))
     if options.json_lines:
-        sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
+        sinks.append(JsonLinesSink(options.file or folder / f"{source.name}.jsonl", renderer.classes))
     return sinks

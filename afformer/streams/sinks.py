@@ -68,6 +68,7 @@ class FolderSink(Sink):
     run replaces another; results of an earlier run are replaced.
 
     Args:
+        file: The path of the only output of the only frame; its name is made from the frame's if left out.
         protected: Files that must never be overwritten: the inputs.
 
     Raises:
@@ -80,9 +81,11 @@ class FolderSink(Sink):
         renderer: Renderer,
         outputs: Iterable[Output] = (Output.OVERLAY, Output.MASK),
         *,
+        file: Path | None = None,
         legend: bool = False,
         protected: Collection[Path] = (),
     ) -> None:
+        self._file = file
         self.folder = folder
         self.renderer = renderer
         self.outputs = tuple(output for output in Output if output in set(outputs))
@@ -95,7 +98,7 @@ class FolderSink(Sink):
         image = frame.image
         # Frames of a video or camera are numbered; remembering the names of an endless stream would fill the memory.
         name = self._free_name(frame.name) if frame.time_s is None else frame.name
-        paths = [self.folder / f"{name}{output.value}" for output in self.outputs]
+        paths = [self._file or self.folder / f"{name}{output.value}" for output in self.outputs]
         for path in paths:
             if path.resolve() in self._protected:
                 raise OutputError(f"{path}: is one of the inputs and is not overwritten; choose another output folder")

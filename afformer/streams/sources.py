@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import glob
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from afformer.datasets import PICTURE_EXTENSIONS
 from afformer.errors import ImageError
 from afformer.streams.frames import FrameSource
 from afformer.streams.live import open_camera, open_stream
@@ -38,6 +40,13 @@ def open_source(location: SourceLocation | Sequence[SourceLocation]) -> FrameSou
         if opener:
             raise ImageError(f"{one}: must be the only source; only pictures, folders and patterns can be combined")
     return open_pictures([one for one in locations if not isinstance(one, int)])
+
+
+def names_source(text: str) -> bool:
+    """Whether a text can only mean a source, by its suffix or as a folder, pattern, camera or URL."""
+    path = Path(text)
+    suffixes = PICTURE_EXTENSIONS | VIDEO_EXTENSIONS
+    return path.suffix.lower() in suffixes or path.is_dir() or glob.has_magic(text) or _opener(text) is not None
 
 
 def _opener(location: SourceLocation) -> Callable[[], FrameSource] | None:

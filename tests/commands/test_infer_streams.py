@@ -28,7 +28,7 @@ def test_a_video_becomes_an_annotated_video_of_its_rate_and_size(tmp_path: Path)
     assert result.exit_code == 0, result.output
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["street_overlay.mp4"]
     assert facts(tmp_path / "out" / "street_overlay.mp4") == (4, 12.5, SIZE_HW)
-    assert result.stdout.splitlines()[-1].startswith("4 pictures on ONNX Runtime")
+    assert result.stdout.splitlines()[-1].startswith("4 frames on ONNX Runtime")
 
 
 def test_masks_video_and_json_lines_at_once(tmp_path: Path) -> None:
@@ -92,12 +92,6 @@ def test_what_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_somewhere_to_put_the_results_is_needed() -> None:
-    result = run("infer", MODEL, "a.mp4")
-    assert result.exit_code == 2
-    assert "-o" in result.stderr
-
-
 def test_a_window_is_enough_and_files_are_written_beside_it_where_a_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +104,7 @@ def test_a_window_is_enough_and_files_are_written_beside_it_where_a_folder_is_na
     assert [len(gui.pictures) for gui in guis] == [3, 3]
     assert [path.name for path in here.iterdir()] == ["screenshot_0001.png"]
     assert sorted(path.name for path in out.iterdir()) == ["a_overlay.mp4", "screenshot_0001.png"]
-    assert told[0].startswith("screenshot_0001.png\n3 pictures")
+    assert told[0].startswith("screenshot_0001.png\n3 frames")
     assert str(out / "screenshot_0001.png") in told[1]
 
 

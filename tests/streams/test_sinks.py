@@ -152,8 +152,9 @@ def test_json_lines_on_a_stream_come_at_once_and_leave_it_open() -> None:
 
 
 def test_json_lines_that_cannot_be_written_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
-        JsonLinesSink(tmp_path / "none" / "out.jsonl", RENDERER.classes)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be created as a folder"):
+        JsonLinesSink(tmp_path / "file" / "out.jsonl", RENDERER.classes)
 
     class Closed(io.StringIO):
         def write(self, _: str) -> int:
