@@ -15,7 +15,7 @@ from afformer.commands.options import (
     size_option,
     thread_counts,
 )
-from afformer.commands.report import print_json, progress_bar
+from afformer.commands.report import exit_with, print_json, print_text, progress_bar
 from afformer.datasets import LabelOptions
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import OpenOptions
@@ -52,7 +52,8 @@ def benchmark(
 ) -> None:
     """Measure MODELs against the first: latency and its parts, throughput, memory, size, accuracy.
 
-    Each model, backend and thread count runs in its own process; they take turns.
+    Each model, backend and thread count runs in its own process; they take turns. A
+    labelled picture that cannot be used is reported and left out; the exit code is then 1.
     """
     from afformer.measure.benchmark import Labelled, benchmark_models, cases_of
 
@@ -68,4 +69,5 @@ def benchmark(
             labelled=Labelled(images, labels, dataset, label_options) if images and labels else None,
             progress=progress,
         )
-    print_json(report.to_json()) if as_json else click.echo(report.to_table())
+    print_json(report.to_json()) if as_json else print_text(report.to_table())
+    exit_with([failure.reason for failure in report.failures])

@@ -15,7 +15,7 @@ from afformer.commands.options import (
     open_model_options,
     read_labels_options,
 )
-from afformer.commands.report import print_text, progress_bar
+from afformer.commands.report import exit_with, print_text, progress_bar
 from afformer.datasets import LabelOptions
 from afformer.quantize.choices import Method, Target
 from afformer.runtime.opening import OpenOptions
@@ -63,7 +63,10 @@ def quantize(
     open_options: OpenOptions,
     as_json: bool,
 ) -> None:
-    """Quantize MODEL to INT8, and measure what that costs in accuracy and gains in speed over float."""
+    """Quantize MODEL to INT8, and measure what that costs in accuracy and gains in speed over float.
+
+    A validation picture that cannot be used is reported and left out; the exit code is then 1.
+    """
     from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.quantize_model import quantize_model
     from afformer.quantize.search import BUDGET
@@ -92,3 +95,4 @@ def quantize(
             progress=progress,
         )
     click.echo(report.to_json()) if as_json else print_text(report.summary())
+    exit_with([failure.reason for failure in report.failures])

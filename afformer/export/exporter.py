@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afformer import assets
-from afformer.errors import ExportError
+from afformer.errors import ExportError, ImageError
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
-from afformer.images import read_image
+from afformer.images import RGBImage, read_image
+from afformer.measure.pictures import Failure, read_all
+from afformer.measure.tables import plain
+from afformer.progress import no_progress
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.picture_files import open_pictures
 
@@ -66,6 +69,8 @@ class ExportReport:
     bytes: int
     seconds: float
     verification: Verification
+    failures: tuple[Failure, ...] = ()
+    """Pictures that could not be verified on."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -75,6 +80,7 @@ class ExportReport:
             "nodes": self.nodes,
             "seconds": round(self.seconds, 2),
             "verification": dataclasses.asdict(self.verification),
+            "failures": plain(self.failures),
             "spec": json.loads(self.spec.to_json()),
         }
 
@@ -89,12 +95,12 @@ def export_checkpoint(
         output: The `.onnx` file to write.
         options: What kind of model to export.
         verify_images: Folder of pictures to verify on, of which at most `VERIFICATION_PICTURES`, evenly spread, are
-            used; None takes the bundled ones.
+            used; None takes the bundled ones. What cannot be read is reported and left out.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
         ExportError: The export failed, or its result differs from PyTorch's.
-        ImageError: A picture cannot be read.
+        ImageError: There is no such folder, or none of the pictures can be read.
         OutputError: The file cannot be written.
         AfformerError: The dependencies are missing.
     """
@@ -107,7 +113,7 @@ def export_checkpoint(
     if output.suffix.lower() != ".onnx":
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
     check_writable(output)
-    pictures = [read_image(path) for path in _verification_pictures(verify_images)]
+    pictures, failures = _verification_pictures(verify_images)
     loaded = load_checkpoint(checkpoint)
     network = loaded.build()
     spec = dataclasses.replace(
@@ -123,10 +129,15 @@ def export_checkpoint(
         onnx.save(model, temporary)
         result = verification.verify(temporary, network, pictures)
         size = temporary.stat().st_size
-    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result)
+    seconds = time.perf_counter() - start
+    return ExportReport(output, spec, len(model.graph.node), size, seconds, result, failures=failures)
 
 
-def _verification_pictures(folder: Path | None) -> list[Path]:
+def _verification_pictures(folder: Path | None) -> tuple[list[RGBImage], tuple[Failure, ...]]:
     paths = open_pictures(folder).paths if folder else assets.pictures()
     step = -(-len(paths) // VERIFICATION_PICTURES)
-    return list(paths[::step])
+    failures: list[Failure] = []
+    pictures = list(read_all([(path,) for path in paths[::step]], read_image, failures, no_progress))
+    if not pictures:
+        raise ImageError(f"none of {len(failures)} verification pictures can be used; the first: {failures[0].reason}")
+    return pictures, tuple(failures)

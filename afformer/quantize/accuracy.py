@@ -13,8 +13,9 @@ from afformer.datasets import Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
-from afformer.measure.pictures import Segment
+from afformer.measure.pictures import Failure, Segment, read_all
 from afformer.measure.truth import read_labelled
+from afformer.progress import no_progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,31 @@ class Validation:
             raise ImageError(
                 f"{len(self.pictures)} pictures came with {len(self.labels)} labels; expected one each, and a data set"
             )
+
+
+def usable(validation: Validation) -> tuple[Validation, tuple[Failure, ...]]:
+    """The pictures, with their labels, that can be read, and what is wrong with the others.
+
+    Raises:
+        ImageError: None of them can be used.
+    """
+    dataset, failures = validation.dataset, list[Failure]()
+
+    def read(*paths: Path) -> tuple[Path, ...]:
+        if dataset and validation.labels:
+            read_labelled(dataset, *paths)
+        else:
+            read_image(paths[0])
+        return paths
+
+    items: list[tuple[Path, ...]] = list(zip(validation.pictures, validation.labels, strict=True)) or [
+        (path,) for path in validation.pictures
+    ]
+    found = list(read_all(items, read, failures, no_progress))
+    if not found:
+        raise ImageError(f"none of {len(failures)} validation pictures can be used; the first: {failures[0].reason}")
+    pictures, labels = tuple(paths[0] for paths in found), tuple(label for _, *rest in found for label in rest)
+    return dataclasses.replace(validation, pictures=pictures, labels=labels), tuple(failures)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -42,7 +43,8 @@ def quantize_model(
         output: The INT8 file to write.
         calibration: Folder of pictures like those that the model will see.
         options: What the INT8 model is to be like; None takes the defaults.
-        val_images: Folder of pictures to measure accuracy on; None takes the calibration pictures.
+        val_images: Folder of pictures to measure accuracy on; None takes the calibration pictures. One that cannot be
+            used, or whose label cannot, is reported and left out.
         val_labels: Folder of their labels; None takes the float model's class maps as ground truth.
         dataset: Whose label convention to follow; None takes the model's own data set.
         label_options: What the ids in the labels mean, where they differ from that convention.
@@ -52,7 +54,7 @@ def quantize_model(
     Raises:
         QuantizeError: The result loses more than allowed or is not faster than float; the model is not a float32 model;
             or the ranges file cannot be read.
-        ImageError: There are no usable pictures, or a label does not fit its picture.
+        ImageError: There are no usable pictures.
         SpecError: The model has no readable spec.
         BackendError: A model cannot be opened or run.
         OutputError: A file cannot be written.
@@ -64,13 +66,14 @@ def quantize_model(
     check_writable(output)
     with tempfile.TemporaryDirectory() as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
-        validation = job.validation(val_images, val_labels, dataset, label_options)
+        validation, failures = job.validation(val_images, val_labels, dataset, label_options)
         calibrated = job.calibrate(calibration)
         candidates = job.candidates(calibrated, Path(folder))
         evaluator = job.evaluator(validation or calibrated.validation)
         found = job.search(calibrated, candidates, evaluator)
         histograms = job.histograms(calibrated)
         made = job.report(calibrated, candidates.units.values(), evaluator.reference, found, histograms)
+        made = dataclasses.replace(made, failures=failures)
         report.write(made, job.illustrations(made, evaluator, found, histograms), output)
         if made.written:
             with replacing(output) as temporary:

@@ -65,3 +65,18 @@ def test_what_cannot_be_quantized_is_one_line(tmp_path: Path, float_model: Path,
     alone = run("quantize", float_model, "--calibration", pictures, "-o", small, "--val-labels", pictures)
     assert "--val-images" in error_of(alone)
     assert not small.exists()
+
+
+def test_an_unreadable_validation_picture_is_reported_and_the_model_written(
+    tmp_path: Path, float_model: Path, pictures: Path
+) -> None:
+    small, validation = tmp_path / "small.onnx", tmp_path / "validation"
+    validation.mkdir()
+    (validation / "a.jpg").symlink_to(STREET)
+    (validation / "b.jpg").write_bytes(b"broken")
+    files = ("--calibration", pictures, "--val-images", validation, "-o", small)
+    done = run("quantize", float_model, *files, "--allow-slower", "--allow-drop", "--json")
+    assert done.exit_code == 1
+    assert small.is_file()
+    assert json.loads(done.stdout)["failures"][0]["picture"].endswith("b.jpg")
+    assert done.stderr.splitlines()[-1] == "Error: 1 picture could not be used"
