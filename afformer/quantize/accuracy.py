@@ -56,9 +56,8 @@ def usable(validation: Validation) -> tuple[Validation, tuple[Failure, ...]]:
             read_image(paths[0])
         return paths
 
-    items: list[tuple[Path, ...]] = list(zip(validation.pictures, validation.labels, strict=True)) or [
-        (path,) for path in validation.pictures
-    ]
+    columns = [validation.pictures, validation.labels] if validation.labels else [validation.pictures]
+    items: list[tuple[Path, ...]] = list(zip(*columns, strict=True))
     found = list(read_all(items, read, failures, no_progress))
     if not found:
         raise ImageError(f"none of {len(failures)} validation pictures can be used; the first: {failures[0].reason}")

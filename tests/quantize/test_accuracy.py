@@ -123,3 +123,10 @@ def test_pictures_and_labels_that_cannot_be_used_are_left_out_together(labelled:
     labelled.pictures[2].unlink()
     with pytest.raises(ImageError, match="none of 3 validation pictures can be used"):
         usable(labelled)
+
+
+def test_pictures_without_labels_that_cannot_be_used_are_left_out(pictures: tuple[Path, ...]) -> None:
+    pictures[0].write_bytes(b"broken")
+    found, failures = usable(Validation(pictures))
+    assert (found.pictures, found.labels) == (pictures[1:], ())
+    assert [failure.picture for failure in failures] == [pictures[0]]
