@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "version"),
-    ("spec", "onnx_file", "files", "images", "png", "opencv", "extras", "progress", "datasets", "assets"),
+    ("spec", "onnx_file", "files", "images", "decoding", "png", "opencv", "extras", "progress", "datasets", "assets"),
     ("html",),
     ("model",),
     ("runtime",),

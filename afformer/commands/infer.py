@@ -22,7 +22,7 @@ from afformer.commands.options import (
 from afformer.commands.report import count, exit_with, print_json, progress_bar
 from afformer.runtime.choices import Colours
 from afformer.runtime.opening import OpenOptions
-from afformer.streams.choices import Output
+from afformer.streams.choices import Codec, Output
 
 if TYPE_CHECKING:
     from afformer.streams.segment import SegmentReport
@@ -73,6 +73,7 @@ _LISTED = 6
     "--smooth", type=click.IntRange(1, 255), default=1, help="Frames in a row that a pixel needs to change its class."
 )
 @click.option("--fps", type=float, help="Frame rate of the video, for sources without one, such as pictures.")
+@enum_option("--codec", of=Codec, default=Codec.H264, help="Of the video.")
 @click.option("--legend", is_flag=True, help="Draw a legend.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
@@ -95,6 +96,7 @@ def infer(
     show: bool,
     smooth: int,
     fps: float | None,
+    codec: Codec,
     legend: bool,
     opacity: float,
     outlines: bool,
@@ -105,8 +107,8 @@ def infer(
 ) -> None:
     """Segment SOURCE with MODEL, or with the bundled tiny-camvid (street scenes) if MODEL is left out.
 
-    SOURCE is a picture, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as frame_%04d.png, a
-    video, the number of a camera, /dev/video*, the URL of a stream, or - for stdin.
+    SOURCE is a picture, a video, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as
+    frame_%04d.png, the number of a camera, /dev/video*, a URL, or - for stdin.
     """
     from afformer.streams.segment import OutputOptions, segment_pictures
 
@@ -132,6 +134,7 @@ def infer(
         colours=colours,
         smooth=smooth,
         fps=fps,
+        codec=codec,
     )
     with progress_bar() as progress:
         on_progress = functools.partial(progress, "frames")
