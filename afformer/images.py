@@ -5,12 +5,15 @@ Pictures are `(H, W, 3)` uint8 arrays in RGB order everywhere in this package.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from afformer import decoding, png
 from afformer.errors import ImageError, OutputError
@@ -22,6 +25,9 @@ RGBImage = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8, RGB, contiguous."""
 ClassMap = npt.NDArray[np.integer]
 """`(H, W)` class ids: uint8, or int32 above 256 classes."""
+
+_ORIENTATION = 0x0112
+"""EXIF's tag of how a picture is turned."""
 
 
 def read_image(path: Path) -> RGBImage:
@@ -56,10 +62,26 @@ def decode_image(data: bytes, name: str) -> RGBImage:
     return decoding.decode(data, name)
 
 
+@dataclasses.dataclass(frozen=True)
+class LabelPixels:
+    """What a label file stores.
+
+    Attributes:
+        ids: `(H, W)` uint8 or uint16: palette indices or greys, unscaled; None if the file stores colours only.
+        colours: `(H, W, 3)` uint8 RGB of a file with three channels or more of 8 bits, even if they are equal.
+        palette: `(n, 3)` uint8 RGB of an indexed PNG.
+    """
+
+    ids: npt.NDArray[np.unsignedinteger] | None
+    colours: RGBImage | None = None
+    palette: npt.NDArray[np.uint8] | None = None
+
+
 def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
     """Reads the class ids of a label file, exactly as they are stored.
 
-    Of an indexed PNG these are its indices, of a grey one of 1, 2 or 4 bits its unscaled numbers.
+    Of an indexed PNG these are its indices, of a grey one of 1, 2 or 4 bits its unscaled numbers. Three equal channels
+    count as one, and an alpha channel is left out.
 
     Returns:
         `(H, W)` uint8 or uint16.
@@ -67,18 +89,49 @@ def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
     Raises:
         ImageError: The file cannot be read, stores colours, or is a JPEG, which does not keep numbers exactly.
     """
+    ids = read_label_pixels(path).ids
+    if ids is None:
+        raise ImageError(f"{path}: stores colours, not class ids; expected a one-channel or indexed PNG")
+    return ids
+
+
+def read_label_pixels(path: Path) -> LabelPixels:
+    """Reads what a label file stores, ids or colours.
+
+    Raises:
+        ImageError: The file cannot be read, or is a JPEG, which keeps neither exactly.
+    """
     data = _read(path)
     if data.startswith(decoding.JPEG):
         raise ImageError(f"{path}: is a JPEG, which changes class ids; expected a one-channel or indexed PNG")
     if data.startswith(png.SIGNATURE) and not png.is_whole(data):
         raise ImageError(f"{path}: is truncated or damaged after {len(data)} bytes; copy or download it again")
     pixels = decoding.numbers(data, cv2.IMREAD_UNCHANGED, str(path))
-    label = _png_numbers(data, path) if data.startswith(png.SIGNATURE) else pixels
-    if label is None or label.ndim != 2:
-        raise ImageError(f"{path}: stores colours, not class ids; expected a one-channel or indexed PNG")
-    if label.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"{path}: stores {label.dtype} values; expected class ids of 8 or 16 bits")
-    return np.ascontiguousarray(label)
+    numbers = _png_numbers(data, path) if data.startswith(png.SIGNATURE) else None
+    if numbers is not None:
+        return LabelPixels(np.ascontiguousarray(numbers), palette=png.palette(data))
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"{path}: stores {pixels.dtype} values; expected class ids of 8 or 16 bits")
+    return _label_pixels(np.asarray(pixels))
+
+
+def _label_pixels(pixels: npt.NDArray[Any]) -> LabelPixels:
+    """Of OpenCV's `(H, W)` or `(H, W, channels)` pixels in BGR order; grey with alpha comes as four channels."""
+    if pixels.ndim == 2:
+        return LabelPixels(np.ascontiguousarray(pixels))
+    blue, red = pixels[:, :, 0], pixels[:, :, min(2, pixels.shape[2] - 1)]
+    grey = pixels.shape[2] == 2 or ((blue == red) & (blue == pixels[:, :, 1])).all()
+    colours = pixels[:, :, 2::-1] if pixels.dtype == np.uint8 and pixels.shape[2] > 2 else None
+    return LabelPixels(
+        np.ascontiguousarray(blue) if grey else None,
+        None if colours is None else np.ascontiguousarray(colours, np.uint8),
+    )
+
+
+def exif_orientation(path: Path) -> int:
+    """How EXIF data turns a picture: 1, as it is stored, to 8."""
+    with Image.open(path) as image:
+        return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def write_image(path: Path, image: RGBImage) -> None:

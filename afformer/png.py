@@ -66,6 +66,13 @@ def read_numbers(data: bytes) -> npt.NDArray[np.unsignedinteger] | None:
     return numbers // _SCALE[bits] if image.mode == "L" and bits in _SCALE else numbers
 
 
+def palette(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """`(n, 3)` RGB colours of an indexed PNG, or None for another one."""
+    image = PngImageFile(io.BytesIO(data))
+    stored = image.getpalette("RGB") if image.mode == "P" else None
+    return None if stored is None else np.array(stored, np.uint8).reshape(-1, 3)
+
+
 def indexed(ids: npt.NDArray[np.uint8], palette: Sequence[RGB]) -> bytes:
     """A PNG of 8-bit indices.
 

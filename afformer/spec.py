@@ -85,6 +85,7 @@ class ModelSpec:
         std: Per-channel standard deviation, RGB, 0..255 scale.
         checkpoint_sha256: Hex digest of the checkpoint file.
         tools: Versions of the tools that made the model, by name.
+        reduce_zero_label: Whether the labels in training counted from 1, with 0 ignored; None where nothing says it.
     """
 
     variant: str
@@ -101,6 +102,7 @@ class ModelSpec:
     std: Channels = IMAGENET_STD
     checkpoint_sha256: str = ""
     tools: dict[str, str] = dataclasses.field(default_factory=dict)
+    reduce_zero_label: bool | None = None
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -208,4 +210,11 @@ def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
         "std": tuple(float(v) for v in fields["std"]),
         "checkpoint_sha256": text(fields["checkpoint_sha256"]),
         "tools": {text(k): text(v) for k, v in fields["tools"].items()},
+        "reduce_zero_label": _yes_no(fields.get("reduce_zero_label")),
     }
+
+
+def _yes_no(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"reduce_zero_label is {value!r}, expected true, false or null")
+    return value

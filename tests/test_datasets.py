@@ -223,3 +223,16 @@ def test_importing_the_data_sets_loads_nothing_heavy() -> None:
     code = "import sys, afformer.datasets; print([m for m in ('cv2', 'torch', 'onnx') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_hidden_files_and_folders_hold_neither_pictures_nor_labels(tmp_path: Path) -> None:
+    images, labels = tmp_path / ".data" / "images", tmp_path / ".data" / "labels"
+    touch(images / "1.jpg", images / ".ipynb_checkpoints" / "1-checkpoint.jpg", images / "._1.jpg", labels / "1.png")
+    assert datasets.pairs(datasets.CAMVID, images, labels) == [(images / "1.jpg", labels / "1.png")]
+
+
+def test_camvids_own_labels_end_in_l(tmp_path: Path) -> None:
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    touch(images / "1.png", images / "2_L.png", labels / "1_L.png", labels / "2_L.png")
+    found = datasets.pairs(datasets.CAMVID, images, labels)
+    assert found == [(images / "1.png", labels / "1_L.png"), (images / "2_L.png", labels / "2_L.png")]

@@ -9,13 +9,14 @@ import click
 from afformer.commands.options import (
     FilePath,
     ModelFile,
-    dataset_option,
     device_option,
     json_option,
+    read_labels_options,
     size_option,
     thread_counts,
 )
-from afformer.commands.report import print_json, progress_bar
+from afformer.commands.report import exit_with, print_json, print_text, progress_bar
+from afformer.datasets import LabelOptions
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import OpenOptions
 
@@ -31,7 +32,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--profile", is_flag=True, help="Show the ten slowest operators.")
 @click.option("--images", type=FilePath, help="Folder of pictures for an mIoU column; needs --labels.")
 @click.option("--labels", type=FilePath, help="Folder of their label files.")
-@dataset_option
+@read_labels_options
 @json_option
 def benchmark(
     *,
@@ -46,11 +47,13 @@ def benchmark(
     images: Path | None,
     labels: Path | None,
     dataset: str | None,
+    label_options: LabelOptions,
     as_json: bool,
 ) -> None:
     """Measure MODELs against the first: latency and its parts, throughput, memory, size, accuracy.
 
-    Each model, backend and thread count runs in its own process; they take turns.
+    Each model, backend and thread count runs in its own process; they take turns. A
+    labelled picture that cannot be used is reported and left out; the exit code is then 1.
     """
     from afformer.measure.benchmark import Labelled, benchmark_models, cases_of
 
@@ -63,7 +66,8 @@ def benchmark(
             picture,
             calls=calls,
             profile=profile,
-            labelled=Labelled(images, labels, dataset) if images and labels else None,
+            labelled=Labelled(images, labels, dataset, label_options) if images and labels else None,
             progress=progress,
         )
-    print_json(report.to_json()) if as_json else click.echo(report.to_table())
+    print_json(report.to_json()) if as_json else print_text(report.to_table())
+    exit_with([failure.reason for failure in report.failures])

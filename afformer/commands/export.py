@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from afformer.commands.options import CheckpointFile, FilePath, enum_option, hxw, json_option
-from afformer.commands.report import print_json
+from afformer.commands.report import exit_with, print_json
 from afformer.datasets import DATASETS
 from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from afformer.spec import InputKind, OutputKind, Precision
@@ -57,18 +57,22 @@ def export(
     verify_images: Path | None,
     as_json: bool,
 ) -> None:
-    """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
+    """Turn CHECKPOINT into an ONNX model that is verified against PyTorch.
+
+    A verification picture that cannot be read is reported and left out; the exit code is then 1.
+    """
     from afformer.export.exporter import ExportOptions, export_checkpoint
 
     options = ExportOptions(input_hw, batch, input, output, precision, dataset, opset)
     report = export_checkpoint(checkpoint, out, options, verify_images)
     if as_json:
         print_json(report.to_json())
-        return
-    click.echo(f"verified against PyTorch: {report.verification.summary()}")
-    if report.kept_float32:
-        from afformer.export.half import kept_summary
+    else:
+        click.echo(f"verified against PyTorch: {report.verification.summary()}")
+        if report.kept_float32:
+            from afformer.export.half import kept_summary
 
-        click.echo(kept_summary(report.kept_float32))
-    click.echo(f"wrote {out}: {report.bytes / 1e6:.1f} MB, {report.nodes} nodes, in {report.seconds:.1f} s")
-    click.echo(f"next: afformer-cli infer {out} PICTURE -o DIR")
+            click.echo(kept_summary(report.kept_float32))
+        click.echo(f"wrote {out}: {report.bytes / 1e6:.1f} MB, {report.nodes} nodes, in {report.seconds:.1f} s")
+        click.echo(f"next: afformer-cli infer {out} PICTURE -o DIR")
+    exit_with([failure.reason for failure in report.failures])

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from afformer import assets
-from afformer.datasets import DATASETS
+from afformer.datasets import DATASETS, LabelOptions
 from afformer.runtime.choices import Device, Fit
 from afformer.runtime.opening import OpenOptions
 
@@ -100,6 +100,31 @@ dataset_option = click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Label convention. Default: the model's own data set."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+def read_labels_options(command: Command) -> Command:
+    """Options that say what the ids in label files mean; the command gets them as `label_options`."""
+
+    @functools.wraps(command)
+    def with_label_options(
+        *args: Any, label_offset: int | None, label_map: Path | None, ignore_label: tuple[int, ...], **others: Any
+    ) -> Any:
+        return command(*args, label_options=LabelOptions(label_offset, label_map, ignore_label), **others)
+
+    options = (
+        dataset_option,
+        click.option(
+            "--label-offset",
+            type=int,
+            help="Added to an id to give its class: -1 for labels from 1, whose 0 is ignored; 0 for ids as they are.",
+        ),
+        click.option("--label-map", type=FilePath, help="Text file: an id and its class (or: ignore) a line."),
+        click.option("--ignore-label", type=int, multiple=True, help="Another id to ignore; may be repeated."),
+    )
+    decorated: Command = with_label_options
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
 
 
 def open_model_options(command: Command) -> Command:

@@ -10,12 +10,13 @@ from afformer.commands.options import (
     FilePath,
     ModelFile,
     backend_option,
-    dataset_option,
     enum_option,
     json_option,
     open_model_options,
+    read_labels_options,
 )
-from afformer.commands.report import print_text, progress_bar
+from afformer.commands.report import exit_with, print_text, progress_bar
+from afformer.datasets import LabelOptions
 from afformer.quantize.choices import MAX_DROP, Method, Target
 from afformer.runtime.opening import OpenOptions
 
@@ -35,7 +36,7 @@ from afformer.runtime.opening import OpenOptions
 )
 @click.option("--val-images", type=FilePath, help="Folder of pictures to measure on. Default: those of --calibration.")
 @click.option("--val-labels", type=FilePath, help="Folder of their labels. Default: the float model is the truth.")
-@dataset_option
+@read_labels_options
 @click.option("--pictures", type=click.IntRange(1), default=64, show_default=True, help="Calibration pictures to use.")
 @click.option(
     "--weight-bits",
@@ -59,6 +60,7 @@ def quantize(
     val_images: Path | None,
     val_labels: Path | None,
     dataset: str | None,
+    label_options: LabelOptions,
     pictures: int,
     weight_bits: str | None,
     budget: int | None,
@@ -67,7 +69,10 @@ def quantize(
     open_options: OpenOptions,
     as_json: bool,
 ) -> None:
-    """Quantize MODEL to INT8, and measure what that costs in accuracy and gains in speed over float."""
+    """Quantize MODEL to INT8, and measure what that costs in accuracy and gains in speed over float.
+
+    A validation picture that cannot be used is reported and left out; the exit code is then 1.
+    """
     from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.quantize_model import quantize_model
     from afformer.quantize.search import BUDGET
@@ -91,7 +96,9 @@ def quantize(
             val_images=val_images,
             val_labels=val_labels,
             dataset=dataset,
+            label_options=label_options,
             open_options=open_options,
             progress=progress,
         )
     click.echo(report.to_json()) if as_json else print_text(report.summary())
+    exit_with([failure.reason for failure in report.failures])

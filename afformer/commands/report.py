@@ -58,7 +58,7 @@ def exit_with(failures: Sequence[str], *, noun: str = "picture", signal_code: in
         signal_code: Exit code if a signal has ended the work, else 0.
     """
     for reason in failures:
-        print_error(reason)
+        print_error(with_flags(reason, click.get_current_context().command))
     if failures:
         print_error(f"{count(len(failures), noun)} could not be used")
     if failures or signal_code:

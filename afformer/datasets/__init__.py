@@ -14,12 +14,14 @@ from afformer.datasets.camvid import CAMVID
 from afformer.datasets.cityscapes import CITYSCAPES
 from afformer.datasets.coco_stuff import COCO_STUFF
 from afformer.datasets.convention import IGNORE, Dataset, LabelFiles
-from afformer.datasets.layout import PICTURE_EXTENSIONS, pairs
+from afformer.datasets.label_options import AS_THE_DATA_SET_HAS_THEM, LabelOptions, counted_from
+from afformer.datasets.layout import PICTURE_EXTENSIONS, pairs, visible_files
 from afformer.errors import AfformerError
 from afformer.spec import RGB, ModelSpec
 
 __all__ = [
     "ADE20K",
+    "AS_THE_DATA_SET_HAS_THEM",
     "CAMVID",
     "CITYSCAPES",
     "COCO_STUFF",
@@ -28,12 +30,14 @@ __all__ = [
     "PICTURE_EXTENSIONS",
     "Dataset",
     "LabelFiles",
+    "LabelOptions",
     "by_class_count",
     "by_name",
     "custom",
     "for_model",
     "generic",
     "pairs",
+    "visible_files",
 ]
 
 DATASETS = {dataset.name: dataset for dataset in (CAMVID, CITYSCAPES, ADE20K, COCO_STUFF)}
@@ -70,24 +74,45 @@ def custom(classes: tuple[str, ...], palette: tuple[RGB, ...]) -> Dataset:
     return Dataset("custom", "custom data", classes, palette, (LabelFiles("", tuple(range(len(classes)))),))
 
 
-def for_model(spec: ModelSpec, name: str | None, where: Path) -> Dataset:
+def for_model(
+    spec: ModelSpec, name: str | None, where: Path, options: LabelOptions = AS_THE_DATA_SET_HAS_THEM
+) -> Dataset:
     """The data set whose labels fit a model; one with the model's own classes if the model names no known data set.
 
     Args:
         spec: Of the model.
         name: Of the data set; None takes the one that the model names.
         where: The model file, for errors.
+        options: What the user says about the labels' ids.
 
     Raises:
-        AfformerError: There is no such data set, or it has another number of classes.
+        AfformerError: There is no such data set, it has other classes, or the options do not fit it.
     """
     name = name or spec.dataset
     if name == "custom":
-        return custom(spec.classes, spec.palette)
-    known = by_name(name)
-    if known.num_classes != spec.num_classes:
-        raise AfformerError(f"{where} has {spec.num_classes} classes, but {known.title} has {known.num_classes}")
-    return known
+        dataset = custom(spec.classes, spec.palette)
+    else:
+        dataset = by_name(name)
+        _check_same_classes(spec, dataset, where)
+    if spec.reduce_zero_label is not None:
+        dataset = counted_from(dataset, one=spec.reduce_zero_label)
+    return options.applied(dataset)
+
+
+def _check_same_classes(spec: ModelSpec, dataset: Dataset, where: Path) -> None:
+    if dataset.num_classes != spec.num_classes:
+        raise AfformerError(f"{where} has {spec.num_classes} classes, but {dataset.title} has {dataset.num_classes}")
+    ours, theirs = ([name.casefold() for name in names] for names in (spec.classes, dataset.classes))
+    if ours == list(generic(spec.num_classes).classes):
+        return
+    reordered = ours != theirs and sorted(ours) == sorted(theirs)
+    if reordered or not set(ours) & set(theirs):
+        index = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+        raise AfformerError(
+            f"{where} has other classes than {dataset.title}: class {index} is '{spec.classes[index]}' in the model "
+            f"and '{dataset.classes[index]}' in the data set; say in `label_map` which class each id "
+            "means, and name no data set"
+        )
 
 
 def _colour(index: int) -> RGB:

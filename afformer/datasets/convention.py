@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # the commands list the data sets in their help, which must n
 IGNORE = 255
 """Train id of a pixel that is not counted."""
 
+NO_ID = -1
+"""Stands for the id of a class that no single id of the files means."""
+
 _UNKNOWN = -1
 _LISTED = 5
 
@@ -28,12 +31,18 @@ class LabelFiles:
     Attributes:
         suffix: End of such a file's name, before its extension; empty if any name will do.
         ids: Id in the file for each class, in the order of the classes.
-        ignored: Ids in the file that mean no class.
+        ignored: Ids in the file that mean no class; they win over `ids`.
+        others: More ids in the file, each with its class.
+        coloured: Whether files with three channels hold the data set's colours even where all three are equal.
+        stated: Whether the user said what the ids mean, so that the colours of an indexed PNG do not count.
     """
 
     suffix: str
     ids: tuple[int, ...]
     ignored: tuple[int, ...] = (IGNORE,)
+    others: tuple[tuple[int, int], ...] = ()
+    coloured: bool = False
+    stated: bool = False
 
     def train_ids(self, label: npt.NDArray[np.unsignedinteger], where: str = "label") -> npt.NDArray[np.uint8]:
         """The class of every pixel.
@@ -52,12 +61,15 @@ class LabelFiles:
 
         if len(self.ids) > IGNORE:
             raise ImageError(f"{where}: labels tell at most {IGNORE} classes apart, but there are {len(self.ids)}")
-        classes: npt.NDArray[np.int16] = _lookup(self.ids, self.ignored)[label]
+        classes: npt.NDArray[np.int16] = _lookup(self.ids, self.ignored, self.others)[label]
         if classes.size and int(classes.min()) == _UNKNOWN:
             found = np.unique(label[classes == _UNKNOWN]).tolist()
+            known = tuple({*self.ids, *(number for number, _ in self.others)} - {*self.ignored, NO_ID})
+            ignored = f", or {_ranges(self.ignored)} to ignore" if self.ignored else ""
             raise ImageError(
-                f"{where}: holds {_some(found)}, but expected {_ranges(self.ids)} for {len(self.ids)} classes, or "
-                f"{_ranges(self.ignored)} to ignore; name the data set that the labels belong to"
+                f"{where}: holds {_some(found)}, but expected {_ranges(known)} for {len(self.ids)} classes{ignored}; "
+                "name the data set that the labels belong to in `dataset`, or say what the ids mean with "
+                "`label_offset`, `label_map` or `ignore_label`"
             )
         return classes.astype(np.uint8)
 
@@ -73,6 +85,7 @@ class Dataset:
         palette: One RGB colour (0..255) per class, as commonly drawn; not always unique.
         labels: The kinds of label files, the preferred one first.
         image_suffix: End of the pictures' names, before the extension, that the labels' names lack.
+        other_colours: More colours of label files, each with its class or `IGNORE`.
     """
 
     name: str
@@ -81,6 +94,7 @@ class Dataset:
     palette: tuple[RGB, ...]
     labels: tuple[LabelFiles, ...]
     image_suffix: str = ""
+    other_colours: tuple[tuple[RGB, int], ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -107,7 +121,8 @@ class Dataset:
         Raises:
             ImageError: This data set has no kind of files with such a name.
         """
-        kind = next((kind for kind in self.labels if path.stem.endswith(kind.suffix)), None)
+        fitting = [kind for kind in self.labels if path.stem.endswith(kind.suffix)]
+        kind = max(fitting, key=lambda kind: len(kind.suffix), default=None)
         if kind is None:
             raise ImageError(f"{path}: is not a label file of {self.title}; expected a name like {self.label_names()}")
         return kind
@@ -118,13 +133,19 @@ class Dataset:
 
 
 @functools.lru_cache(maxsize=16)
-def _lookup(ids: tuple[int, ...], ignored: tuple[int, ...]) -> npt.NDArray[np.int16]:
+def _lookup(
+    ids: tuple[int, ...], ignored: tuple[int, ...], others: tuple[tuple[int, int], ...]
+) -> npt.NDArray[np.int16]:
     """`(65536,)` int16: the class of each id, `IGNORE`, or `_UNKNOWN`."""
     import numpy as np
 
     table = np.full(1 << 16, _UNKNOWN, np.int16)
+    for index, number in enumerate(ids):
+        if number != NO_ID:
+            table[number] = index
+    for number, index in others:
+        table[number] = index
     table[list(ignored)] = IGNORE
-    table[list(ids)] = np.arange(len(ids))
     return table
 
 

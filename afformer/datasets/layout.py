@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from afformer.datasets.convention import Dataset
@@ -54,7 +54,7 @@ def pairs(dataset: Dataset, images: Path, labels: Path) -> list[tuple[Path, Path
     if images.resolve() == labels.resolve():
         raise ImageError(f"{images}: pictures and labels must lie in two folders, but both are this one")
     pictures = _by_stem(dataset.image_suffix, _files(images, PICTURE_EXTENSIONS, "pictures"), images)
-    truths = _labels_by_stem(dataset, _files(labels, LABEL_EXTENSIONS, "labels"), labels)
+    truths = _labels_by_stem(dataset, _files(labels, LABEL_EXTENSIONS, "labels"), labels, pictures)
     if not truths:
         raise ImageError(f"{labels}: holds no label of {dataset.title}; expected names like {dataset.label_names()}")
     lonely = [pictures[key] for key in sorted(pictures.keys() - truths.keys())]
@@ -71,11 +71,24 @@ def pairs(dataset: Dataset, images: Path, labels: Path) -> list[tuple[Path, Path
     return [(pictures[key], truths[key]) for key in sorted(pictures)]
 
 
+def visible_files(folder: Path, extensions: frozenset[str]) -> list[Path]:
+    """Files in a folder and its subfolders; those that are hidden (`.name`), or in a hidden folder, do not count.
+
+    A link to nowhere is among them, so that it is reported like any other file that cannot be read.
+
+    Args:
+        folder: Where to search; it may itself be in a hidden folder.
+        extensions: In lower case, with the dot.
+    """
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in extensions]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return [path for path in found if path.is_file() or path.is_symlink()]
+
+
 def _files(folder: Path, extensions: frozenset[str], what: str) -> list[Path]:
     if not folder.is_dir():
         raise ImageError(f"{folder}: there is no such folder of {what}; check the path")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in extensions and path.is_file())
-    found = [path for path in found if not path.name.startswith(".")]
+    found = sorted(visible_files(folder, extensions))
     if not found:
         raise ImageError(f"{folder}: holds no {what}; expected files with {', '.join(sorted(extensions))}")
     return found
@@ -92,13 +105,20 @@ def _by_stem(suffix: str, paths: Iterable[Path], folder: Path) -> dict[str, Path
     return found
 
 
-def _labels_by_stem(dataset: Dataset, paths: list[Path], folder: Path) -> dict[str, Path]:
+def _labels_by_stem(dataset: Dataset, paths: list[Path], folder: Path, pictures: Container[str]) -> dict[str, Path]:
+    """Paths by their subfolder and their stem without the suffix of their kind, the longest that fits.
+
+    A label whose whole name is that of a picture keeps it: `a_L.png` is the label of `a_L.jpg`.
+    """
     found: dict[str, Path] = {}
-    claimed: set[Path] = set()
-    for kind in dataset.labels:
-        mine = [path for path in paths if path not in claimed and path.stem.endswith(kind.suffix)]
-        claimed.update(mine)
-        found = {**_by_stem(kind.suffix, mine, folder), **found}
+    claimed: dict[str, list[Path]] = {kind.suffix: [] for kind in dataset.labels}
+    for path in paths:
+        fitting = [suffix for suffix in claimed if path.stem.endswith(suffix)]
+        whole = (path.relative_to(folder).parent / path.stem).as_posix()
+        if fitting:
+            claimed["" if "" in claimed and whole in pictures else max(fitting, key=len)].append(path)
+    for suffix, mine in claimed.items():
+        found = {**_by_stem(suffix, mine, folder), **found}
     return found
 
 

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from afformer import assets
 from afformer.choice import take_choices
-from afformer.errors import ExportError
+from afformer.errors import ExportError, ImageError
 from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from afformer.extras import requires_extra
 from afformer.files import AnyPath, check_writable, replacing
 from afformer.images import RGBImage, read_image
+from afformer.measure.pictures import Failure, read_all
+from afformer.measure.tables import plain
+from afformer.progress import no_progress
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.file_names import open_pictures
 
@@ -80,6 +83,8 @@ class ExportReport:
     verification: Verification
     kept_float32: dict[str, str]
     """Why nodes of a float16 model are in float32 that usually are not, by name."""
+    failures: tuple[Failure, ...] = ()
+    """Pictures that could not be verified on."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -89,6 +94,7 @@ class ExportReport:
             "nodes": self.nodes,
             "seconds": round(self.seconds, 2),
             "verification": dataclasses.asdict(self.verification),
+            "failures": plain(self.failures),
             "kept_float32": self.kept_float32,
             "spec": json.loads(self.spec.to_json()),
         }
@@ -104,12 +110,12 @@ def export_checkpoint(
         output: The `.onnx` file to write.
         options: What kind of model to export.
         verify_images: Folder of pictures to verify on, of which at most `VERIFICATION_PICTURES`, evenly spread, are
-            used; None takes the bundled ones.
+            used; None takes the bundled ones. What cannot be read is reported and left out.
 
     Raises:
         CheckpointError: The checkpoint cannot be used.
         ExportError: The export failed, or its result differs from PyTorch's.
-        ImageError: A picture cannot be read.
+        ImageError: There is no such folder, or none of the pictures can be read.
         OutputError: The file cannot be written.
         AfformerError: The dependencies are missing.
     """
@@ -123,7 +129,7 @@ def export_checkpoint(
     if output.suffix.lower() != ".onnx":
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
     check_writable(output, [checkpoint])
-    pictures = [read_image(path) for path in _verification_pictures(verify_images)]
+    pictures, failures = _verification_pictures(verify_images)
     loaded = load_checkpoint(checkpoint)
     network = loaded.build()
     spec = dataclasses.replace(
@@ -141,7 +147,8 @@ def export_checkpoint(
         onnx.save(model, temporary)
         result = _verified(temporary, model, network, pictures, spec.precision)
         size = temporary.stat().st_size
-    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result, kept)
+    seconds = time.perf_counter() - start
+    return ExportReport(output, spec, len(model.graph.node), size, seconds, result, kept, failures)
 
 
 def _in_float16(
@@ -171,7 +178,11 @@ def _verified(
         return verification.verify(emulation, network, pictures)
 
 
-def _verification_pictures(folder: AnyPath | None) -> list[Path]:
+def _verification_pictures(folder: AnyPath | None) -> tuple[list[RGBImage], tuple[Failure, ...]]:
     paths = open_pictures(Path(folder)).paths if folder else assets.pictures()
     step = -(-len(paths) // VERIFICATION_PICTURES)
-    return list(paths[::step])
+    failures: list[Failure] = []
+    pictures = list(read_all([(path,) for path in paths[::step]], read_image, failures, no_progress))
+    if not pictures:
+        raise ImageError(f"none of {len(failures)} verification pictures can be used; the first: {failures[0].reason}")
+    return pictures, tuple(failures)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from afformer import assets
+from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, LabelOptions
 from afformer.errors import ImageError
 from afformer.measure.benchmark_report import Benchmark, Facts, Latency, Profile, Row
-from afformer.measure.evaluation import evaluate_model
+from afformer.measure.evaluation import Evaluation, evaluate_model
 from afformer.measure.machine import Machine
 from afformer.measure.operator_profile import PROFILED, OperatorTime, has_profile
 from afformer.measure.timing import Case, CaseBursts, Worker, drift, median_of_all, ratio_quartiles, take_turns
@@ -41,11 +42,13 @@ class Labelled:
         images: Folder of pictures.
         labels: Folder of labels.
         dataset: Whose label convention to follow; None takes the model's own data set.
+        label_options: What the ids in the labels mean, where they differ from that convention.
     """
 
     images: Path
     labels: Path
     dataset: str | None = None
+    label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM
 
 
 def cases_of(
@@ -89,13 +92,18 @@ def benchmark_models(
         progress: Told how many rounds are done.
 
     Raises:
-        AfformerError: A model cannot be opened or run, or a picture or a label cannot be read.
+        AfformerError: A model cannot be opened or run, or none of the labelled pictures can be used.
     """
     picture, rounds = picture or assets.pictures()[0], max(1, -(-calls // _BURST))
-    miou = _mious(cases, labelled) if labelled else [None] * len(cases)  # first, because labels may be wrong
+    scores = _scores(cases, labelled) if labelled else {}  # first, because labels may be wrong
     measured = take_turns(cases, lambda worker: _frames(worker, picture), _FactsOf(profile), rounds, progress)
-    rows = [_row(*row, measured[0].bursts) for row in zip(cases, miou, measured, strict=True)]
-    return Benchmark(tuple(rows), Machine.here(), picture, rounds * _BURST)
+    rows = [
+        _row(case, scores.get(_scored(case)), found, measured[0].bursts)
+        for case, found in zip(cases, measured, strict=True)
+    ]
+    failures = dict.fromkeys(failure for score in scores.values() for failure in score.failures)
+    notes = dict.fromkeys(f"{case.path.name}: {note}" for case in cases for note in _notes(scores, case))
+    return Benchmark(tuple(rows), Machine.here(), picture, rounds * _BURST, tuple(failures), tuple(notes))
 
 
 def _frames(worker: Worker, picture: Path) -> _Frames:
@@ -126,7 +134,7 @@ def _profile(worker: Worker, backend: str) -> Profile:
     return Profile(tuple(operators[:_SLOWEST]), sum(operator.seconds for operator in operators))
 
 
-def _row(case: Case, miou: float | None, measured: CaseBursts[_Frames, Facts], first: Sequence[_Frames]) -> Row:
+def _row(case: Case, score: Evaluation | None, measured: CaseBursts[_Frames, Facts], first: Sequence[_Frames]) -> Row:
     before, inference, after = (_part(measured.bursts, part) for part in range(3))
     reference = _part(measured.reference, 1)
     scale = drift(_part(first, 1), reference)
@@ -141,7 +149,7 @@ def _row(case: Case, miou: float | None, measured: CaseBursts[_Frames, Facts], f
         ratio=ratio_quartiles(inference, reference),
         pictures_per_second=measured.facts.batch / whole,
         file_bytes=_file_bytes(case.path),
-        miou=miou,
+        miou=score.miou if score else None,
     )
 
 
@@ -154,21 +162,35 @@ def _part(bursts: Sequence[_Frames], part: int) -> list[list[float]]:
     return [[frame[part] for frame in burst] for burst in bursts]
 
 
-def _mious(cases: Sequence[Case], labelled: Labelled) -> list[float | None]:
-    known: dict[tuple[Path, OpenOptions], float] = {}
-    found: list[float | None] = []
+_Scored = tuple[Path, OpenOptions]
+"""What a score depends on."""
+
+
+def _scored(case: Case) -> _Scored:
+    return case.path, dataclasses.replace(case.open_options, threads=0)
+
+
+def _notes(scores: Mapping[_Scored, Evaluation], case: Case) -> tuple[str, ...]:
+    return scores[_scored(case)].notes if scores else ()
+
+
+def _scores(cases: Sequence[Case], labelled: Labelled) -> dict[_Scored, Evaluation]:
+    found: dict[_Scored, Evaluation] = {}
     for case in cases:
-        key = case.path, dataclasses.replace(case.open_options, threads=0)
-        if key not in known:
-            known[key] = _miou(case, labelled)
-        found.append(known[key])
+        if _scored(case) not in found:
+            found[_scored(case)] = _score(case, labelled)
     return found
 
 
-def _miou(case: Case, labelled: Labelled) -> float:
+def _score(case: Case, labelled: Labelled) -> Evaluation:
     result = evaluate_model(
-        case.path, labelled.images, labelled.labels, dataset=labelled.dataset, open_options=case.open_options
+        case.path,
+        labelled.images,
+        labelled.labels,
+        dataset=labelled.dataset,
+        label_options=labelled.label_options,
+        open_options=case.open_options,
     )
-    for failure in result.failures:
-        raise ImageError(failure.reason)
-    return result.miou
+    if not result.pictures and result.failures:
+        raise ImageError(f"none of {len(result.failures)} pictures can be used; the first: {result.failures[0].reason}")
+    return result

@@ -9,6 +9,7 @@ from typing import Any
 
 from afformer.measure.machine import Machine
 from afformer.measure.operator_profile import OperatorTime
+from afformer.measure.pictures import Failure
 from afformer.measure.tables import aligned, milliseconds, plain
 from afformer.measure.timing import Case
 
@@ -113,12 +114,16 @@ class Benchmark:
         machine: Where.
         picture: The picture that was segmented.
         calls: Calls of each row that count.
+        failures: Labelled pictures that could not be used.
+        notes: What there is to say about the labels, a sentence each.
     """
 
     rows: tuple[Row, ...]
     machine: Machine
     picture: Path
     calls: int
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; times in seconds."""
@@ -133,7 +138,7 @@ class Benchmark:
             "the network's input, post: from its output to the class map; trust the ratios more than the milliseconds"
         )
         profiles = [line for row in self.rows for line in _profile_lines(row)]
-        return "\n".join([self.machine.to_text(), "", *lines, "", note, *profiles])
+        return "\n".join([self.machine.to_text(), "", *lines, "", note, *self.notes, *profiles])
 
 
 def _columns(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

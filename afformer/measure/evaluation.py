@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from afformer import datasets
-from afformer.datasets import IGNORE, Dataset
+from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, IGNORE, Dataset, LabelOptions
 from afformer.errors import ImageError
 from afformer.files import AnyPath
-from afformer.images import ClassMap, RGBImage, read_image, read_label
-from afformer.measure.metrics import ConfusionMatrix
+from afformer.measure.label_scores import LabelScores
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
 from afformer.measure.tables import percent, plain, summarised
+from afformer.measure.truth import read_labelled_truth, settled
 from afformer.progress import Progress, no_progress
 from afformer.runtime.batches import groups
 from afformer.runtime.opening import DEFAULT, OpenOptions
@@ -31,6 +31,7 @@ class Evaluation:
         pixel_accuracy: Share of the labelled pixels that are right, 0..1.
         pictures: Number of pictures that were used.
         failures: Those that were not.
+        notes: How the labels were read where it is not plain, and what would score far higher; a sentence each.
     """
 
     miou: float
@@ -38,6 +39,7 @@ class Evaluation:
     pixel_accuracy: float
     pictures: int
     failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; nan becomes None."""
@@ -47,7 +49,8 @@ class Evaluation:
         """One line a class, then the summary; percentages."""
         rows = [(name, percent(iou)) for name, iou in self.per_class_iou.items()]
         total = [("mIoU", percent(self.miou)), ("pixel accuracy", percent(self.pixel_accuracy))]
-        return summarised([("class", "IoU %"), *rows], [*total, ("pictures", str(self.pictures))])
+        table = summarised([("class", "IoU %"), *rows], [*total, ("pictures", str(self.pictures))])
+        return "\n".join([table, *self.notes])
 
 
 def evaluate_model(
@@ -56,6 +59,7 @@ def evaluate_model(
     labels: AnyPath,
     *,
     dataset: str | None = None,
+    label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM,
     open_options: OpenOptions = DEFAULT,
     progress: Progress = no_progress,
 ) -> Evaluation:
@@ -66,6 +70,7 @@ def evaluate_model(
         images: Folder of pictures.
         labels: Folder of labels.
         dataset: Whose label convention to follow; None takes the model's own data set.
+        label_options: What the ids in the labels mean, where they differ from that convention.
         open_options: How to open the model.
         progress: Told how many pictures are done.
 
@@ -74,7 +79,7 @@ def evaluate_model(
     """
     model = Path(model)
     with open_options.open_segmenter(model) as segmenter:
-        convention = datasets.for_model(segmenter.spec, dataset, model)
+        convention = datasets.for_model(segmenter.spec, dataset, model, label_options)
         pairs = datasets.pairs(convention, Path(images), Path(labels))
         return evaluate_segmenter(segmenter, pairs, convention, progress)
 
@@ -91,38 +96,30 @@ def evaluate_segmenter(
         progress: Told how many pictures are done.
 
     Raises:
-        ImageError: There are more classes than labels can tell apart.
+        ImageError: There are more classes than labels can tell apart, or not one pixel has a class.
     """
     if dataset.num_classes > IGNORE:
         raise ImageError(f"labels tell at most {IGNORE} classes apart, but {dataset.title} has {dataset.num_classes}")
-    confusion = ConfusionMatrix(dataset.num_classes)
+    dataset = settled(dataset, [label for _, label in pairs])
+    seen = LabelScores(dataset)
     failures: list[Failure] = []
-    read = functools.partial(read_labelled, dataset)
+    read = functools.partial(read_labelled_truth, dataset)
     for group in groups(read_all(pairs, read, failures, progress), batch_of(segment)):
         predicted = classmaps(segment, [image for image, _ in group])
         for (_, truth), classmap in zip(group, predicted, strict=True):
-            confusion.add(truth, classmap)
+            seen.add(truth, classmap)
+    used = len(pairs) - len(failures)
+    confusion = seen.confusion
+    if used and not confusion.counts.any():
+        raise ImageError(
+            f"{pairs[0][1].parent}: not one pixel of {used} labels has a class; every label is ignored as a whole; "
+            "check that they are labels, and what `label_offset`, `label_map` and `ignore_label` say"
+        )
     return Evaluation(
         miou=confusion.miou,
         per_class_iou=confusion.iou_by_name(dataset.classes),
         pixel_accuracy=confusion.pixel_accuracy,
-        pictures=len(pairs) - len(failures),
+        pictures=used,
         failures=tuple(failures),
+        notes=seen.notes(),
     )
-
-
-def read_labelled(dataset: Dataset, picture: Path, label: Path) -> tuple[RGBImage, ClassMap]:
-    """A picture, `(H, W, 3)` uint8 RGB, with its true class map, `(H, W)` uint8.
-
-    Raises:
-        ImageError: A file cannot be read, or the two differ in size.
-    """
-    image = read_image(picture)
-    truth = dataset.train_ids(read_label(label), label)
-    if truth.shape != image.shape[:2]:
-        raise ImageError(f"{label}: is {_size(truth)}, but its picture {picture} is {_size(image)}")
-    return image, truth
-
-
-def _size(pixels: ClassMap) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"

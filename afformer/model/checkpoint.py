@@ -17,6 +17,7 @@ from afformer.errors import CheckpointError, OutputError
 from afformer.files import sha256, write_file
 from afformer.model.accounting import account_for
 from afformer.model.files import open_checkpoint_file
+from afformer.model.label_convention import reduces_zero_label
 from afformer.model.labels import labels_in, normalisation_in
 from afformer.model.network import AFFormer, AFFormerConfig
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ModelSpec
@@ -35,6 +36,7 @@ class Checkpoint:
         mean: Mean by channel that pictures are normalised with, 0..255 scale.
         std: Standard deviation by channel, likewise.
         sha256: Hex digest of the file.
+        reduce_zero_label: Whether labels in training counted from 1; None if the file does not say.
     """
 
     config: AFFormerConfig
@@ -45,6 +47,7 @@ class Checkpoint:
     mean: Channels
     std: Channels
     sha256: str
+    reduce_zero_label: bool | None = None
 
     def build(self) -> AFFormer:
         """The network in evaluation mode, float32, on the CPU."""
@@ -80,6 +83,7 @@ class Checkpoint:
             mean=self.mean,
             std=self.std,
             checkpoint_sha256=self.sha256,
+            reduce_zero_label=self.reduce_zero_label,
         )
 
     def _recognised(self) -> datasets.Dataset | None:
@@ -100,7 +104,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         found = account_for(content, path)
         classes, palette = labels_in(content, metadata, found.num_classes, path)
         mean, std = normalisation_in(content, metadata, path)
-    return Checkpoint(found.config, found.num_classes, found.state, classes, palette, mean, std, sha256(path))
+        reduced = reduces_zero_label(content)
+    return Checkpoint(found.config, found.num_classes, found.state, classes, palette, mean, std, sha256(path), reduced)
 
 
 def save_checkpoint(

@@ -11,9 +11,11 @@ import numpy as np
 
 from afformer.datasets import Dataset
 from afformer.errors import ImageError
-from afformer.images import ClassMap, read_image, read_label
+from afformer.images import ClassMap, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
-from afformer.measure.pictures import Segment
+from afformer.measure.pictures import Failure, Segment, read_all
+from afformer.measure.truth import read_labelled
+from afformer.progress import no_progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,30 @@ class Validation:
             raise ImageError(
                 f"{len(self.pictures)} pictures came with {len(self.labels)} labels; expected one each, and a data set"
             )
+
+
+def usable(validation: Validation) -> tuple[Validation, tuple[Failure, ...]]:
+    """The pictures, with their labels, that can be read, and what is wrong with the others.
+
+    Raises:
+        ImageError: None of them can be used.
+    """
+    dataset, failures = validation.dataset, list[Failure]()
+
+    def read(*paths: Path) -> tuple[Path, ...]:
+        if dataset and validation.labels:
+            read_labelled(dataset, *paths)
+        else:
+            read_image(paths[0])
+        return paths
+
+    columns = [validation.pictures, validation.labels] if validation.labels else [validation.pictures]
+    items: list[tuple[Path, ...]] = list(zip(*columns, strict=True))
+    found = list(read_all(items, read, failures, no_progress))
+    if not found:
+        raise ImageError(f"none of {len(failures)} validation pictures can be used; the first: {failures[0].reason}")
+    pictures, labels = tuple(paths[0] for paths in found), tuple(label for _, *rest in found for label in rest)
+    return dataclasses.replace(validation, pictures=pictures, labels=labels), tuple(failures)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +130,7 @@ class Evaluator:
             against_float.add(self._maps[index], found)
             worst = min(worst, (pixel_agreement(self._maps[index], found), self.validation.pictures[index]))
             if against_truth is not None:
-                against_truth.add(self._truth(index, found.shape), found)
+                against_truth.add(self._truth(index), found)
         return Accuracy(
             agreement=against_float.pixel_accuracy,
             worst_picture=worst[1],
@@ -114,11 +140,7 @@ class Evaluator:
             pictures=len(self._maps),
         )
 
-    def _truth(self, index: int, shape: tuple[int, ...]) -> ClassMap:
-        label = self.validation.labels[index]
+    def _truth(self, index: int) -> ClassMap:
         assert self.validation.dataset is not None, "Validation refuses labels without a data set"
-        truth = self.validation.dataset.train_ids(read_label(label), label)
-        if truth.shape != shape:
-            size, expected = ("x".join(map(str, reversed(hw))) for hw in (truth.shape, shape))
-            raise ImageError(f"{label}: is {size}, but its picture {self.validation.pictures[index]} is {expected}")
-        return truth
+        picture, label = self.validation.pictures[index], self.validation.labels[index]
+        return read_labelled(self.validation.dataset, picture, label)[1]

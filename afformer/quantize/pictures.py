@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from afformer.datasets import PICTURE_EXTENSIONS
+from afformer.datasets import PICTURE_EXTENSIONS, visible_files
 from afformer.errors import ImageError
 from afformer.files import sha256
 from afformer.images import RGBImage, read_image
@@ -196,8 +196,7 @@ def spread(paths: Sequence[Path], count: int) -> list[Path]:
 def _pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ImageError(f"{folder}: there is no such folder; expected a folder of pictures to calibrate with")
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_EXTENSIONS and path.is_file()]
-    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    found = visible_files(folder, PICTURE_EXTENSIONS)
     if not found:
         raise ImageError(
             f"{folder}: holds no pictures to calibrate with; expected {FEW} or more like those the model will see "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, LabelOptions
 from afformer.errors import QuantizeError
 from afformer.extras import requires_extra
 from afformer.files import AnyPath, check_writable, replacing
@@ -30,6 +32,7 @@ def quantize_model(
     val_images: AnyPath | None = None,
     val_labels: AnyPath | None = None,
     dataset: str | None = None,
+    label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM,
     open_options: OpenOptions = DEFAULT,
     progress: Progress = no_progress,
 ) -> QuantizeReport:
@@ -43,16 +46,18 @@ def quantize_model(
         output: The INT8 file to write.
         calibration: Folder of pictures like those that the model will see.
         options: What the INT8 model is to be like; None takes the defaults.
-        val_images: Folder of pictures to measure accuracy on; None takes the calibration pictures.
+        val_images: Folder of pictures to measure accuracy on; None takes the calibration pictures. One that cannot be
+            used, or whose label cannot, is reported and left out.
         val_labels: Folder of their labels; None takes the float model's class maps as ground truth.
         dataset: Whose label convention to follow; None takes the model's own data set.
+        label_options: What the ids in the labels mean, where they differ from that convention.
         open_options: How the models are opened, to measure accuracy as well as speed.
         progress: Told what is being done, how much of it is done, and of how much.
 
     Raises:
         QuantizeError: The result loses more than allowed or is not faster than float; the model is not a float32 model;
             or the ranges file cannot be read.
-        ImageError: There are no usable pictures, or a label does not fit its picture.
+        ImageError: There are no usable pictures.
         SpecError: The model has no readable spec.
         BackendError: A model cannot be opened or run.
         OutputError: A file cannot be written.
@@ -67,13 +72,14 @@ def quantize_model(
         check_writable(written, [model])
     with working_folder(output) as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
-        validation = job.validation(images, labels, dataset)
+        validation, failures = job.validation(images, labels, dataset, label_options)
         calibrated = job.calibrate(calibration)
         candidates = job.candidates(calibrated, folder)
         evaluator = job.evaluator(validation or calibrated.validation)
         found = job.search(calibrated, candidates, evaluator)
         histograms = job.histograms(calibrated)
         made = job.report(calibrated, candidates.units.values(), evaluator.reference, found, histograms)
+        made = dataclasses.replace(made, failures=failures)
         report.write(made, job.illustrations(made, evaluator, found, histograms), output)
         if made.written:
             with replacing(output) as temporary:

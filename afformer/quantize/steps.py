@@ -15,11 +15,13 @@ from afformer import datasets
 from afformer.errors import AfformerError, QuantizeError
 from afformer.export.opset import opset_of
 from afformer.files import sha256
+from afformer.measure.pictures import Failure
 from afformer.measure.timing import Case, Timing, time_models
+from afformer.measure.truth import settled
 from afformer.onnx_file import read_onnx_file
 from afformer.progress import Progress
 from afformer.quantize import calibration, correction, lowering, pictures, ranges_file, search, sensitivity
-from afformer.quantize.accuracy import Accuracy, Evaluator, Validation
+from afformer.quantize.accuracy import Accuracy, Evaluator, Validation, usable
 from afformer.quantize.candidates import Candidate, Candidates
 from afformer.quantize.histogram import Histogram
 from afformer.quantize.lowering import Unit
@@ -125,27 +127,40 @@ class Job:
         started = time.perf_counter()
         return cls(_read(model), output, options, open_options, progress, started)
 
-    def validation(self, images: Path | None, labels: Path | None, dataset: str | None) -> Validation | None:
-        """The pictures to measure accuracy on, and their labels; None if none were named."""
+    def validation(
+        self,
+        images: Path | None,
+        labels: Path | None,
+        dataset: str | None,
+        label_options: datasets.LabelOptions = datasets.AS_THE_DATA_SET_HAS_THEM,
+    ) -> tuple[Validation | None, tuple[Failure, ...]]:
+        """The pictures to measure accuracy on, and their labels, None if none were named; and what cannot be used."""
         if images and labels:
-            convention = datasets.for_model(self.float_model.spec, dataset, self.float_model.path)
+            convention = datasets.for_model(self.float_model.spec, dataset, self.float_model.path, label_options)
             pairs = datasets.pairs(convention, images, labels)
-            return Validation(tuple(p for p, _ in pairs), tuple(label for _, label in pairs), convention)
+            convention = settled(convention, [label for _, label in pairs])
+            found, truths = tuple(p for p, _ in pairs), tuple(label for _, label in pairs)
+            return usable(Validation(found, truths, convention))
         if labels:
             raise AfformerError("labels were given without their pictures; name the folder of pictures in `val_images`")
-        return Validation(open_pictures(images).paths) if images else None
+        return usable(Validation(open_pictures(images).paths)) if images else (None, ())
 
     def calibrate(self, folder: Path) -> Calibrated:
         """Finds the ranges, or reads them from the ranges file."""
         spec, options = self.float_model.spec, self.options
-        usable = pictures.survey(
+        found = pictures.survey(
             folder, spec.input_hw, options.pictures, lambda done, total: self.progress("reading pictures", done, total)
         )
-        feeds = Feeds(usable.paths, spec, self.open_options.fit)
+        feeds = Feeds(found.paths, spec, self.open_options.fit)
         canonical = lowering.canonicalize(self.float_model.graph)
         tensors = lowering.tensors_to_observe(canonical, options.target)
         key = ranges_file.CalibrationKey(
-            options.method, self._symmetric, len(usable.paths), usable.sha256, sha256(self.float_model.path), feeds.fit
+            options.method,
+            self._symmetric,
+            len(found.paths),
+            found.sha256,
+            sha256(self.float_model.path),
+            feeds.fit,
         )
         path = self.output.with_suffix(".ranges.json")
         reuse = ranges_file.load(path, key, tensors)
@@ -153,7 +168,7 @@ class Job:
         if ranges is None:
             ranges, origin = self._observe(canonical, tensors, feeds), f"calibrated ({reuse.reason})"
             ranges_file.save(path, ranges, key)
-        notes = CalibrationNotes(options.method.value, len(usable.paths), path, origin, usable.warnings)
+        notes = CalibrationNotes(options.method.value, len(found.paths), path, origin, found.warnings)
         return Calibrated(canonical, ranges, feeds, notes)
 
     def candidates(self, calibrated: Calibrated, folder: Path) -> Candidates:

@@ -15,7 +15,7 @@ from torch import Tensor
 from afformer import datasets
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
-from afformer.measure.evaluation import read_labelled
+from afformer.measure.truth import read_labelled, settled
 from afformer.train.folders import Pair
 from afformer.train.order import Order
 
@@ -72,7 +72,8 @@ class Pictures:
         workers: int,
         seen: Callable[[int, int], None],
     ) -> None:
-        self._pairs, self._dataset, self._device, self._workers = pairs, dataset, device, workers
+        self._dataset = settled(dataset, [label for _, label in pairs])
+        self._pairs, self._device, self._workers = pairs, device, workers
         self.pixels = np.zeros(dataset.num_classes, np.int64)
         room, sizes, kept = memory_gb * 1e9, [], list[tuple[RGBImage, ClassMap]]()
         for image, label in _ahead(self._read, pairs, workers):

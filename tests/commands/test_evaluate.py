@@ -3,7 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from afformer import assets
+from afformer.images import read_label
 from tests.builders.cli import error_of, run
 
 
@@ -32,3 +36,35 @@ def test_a_backend_that_does_not_exist_is_named(labelled: tuple[Path, Path]) -> 
     images, labels = labelled
     wrong = run("evaluate", assets.MODEL, "--images", images, "--labels", labels, "--backend", "nonsense")
     assert "unknown backend 'nonsense'" in error_of(wrong)
+
+
+def test_labels_that_count_from_one_are_noticed_and_read_with_an_offset(labelled: tuple[Path, Path]) -> None:
+    images, labels = labelled
+    for path in labels.iterdir():
+        ids = read_label(path)
+        cv2.imwrite(str(path), np.where(ids == 255, 255, ids + 1).astype(np.uint8))
+    shifted = run("evaluate", assets.MODEL, "--images", images, "--labels", labels)
+    assert "but would be 100.0 with --label-offset -1." in shifted.stdout
+    right = run("evaluate", assets.MODEL, "--images", images, "--labels", labels, "--label-offset", -1, "--json")
+    assert json.loads(right.stdout)["miou"] == 1.0
+
+
+def test_ids_that_mean_no_class_are_answered_with_the_options_that_say_what_they_mean(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    images, labels = labelled
+    for path in labels.iterdir():
+        ids = read_label(path)
+        cv2.imwrite(str(path), np.where(ids == 3, 77, ids).astype(np.uint8))
+    wrong = run("evaluate", assets.MODEL, "--images", images, "--labels", labels)
+    assert wrong.exit_code == 1
+    assert "holds the id 77" in wrong.stderr
+    assert "--label-offset, --label-map or --ignore-label" in wrong.stderr
+    (tmp_path / "map").write_text("\n".join(f"{77 if i == 3 else i} {i}" for i in range(11)))
+    right = run(
+        "evaluate", assets.MODEL, "--images", images, "--labels", labels, "--label-map", tmp_path / "map", "--json"
+    )
+    assert json.loads(right.stdout)["miou"] == 1.0
+    rest = run("evaluate", assets.MODEL, "--images", images, "--labels", labels, "--ignore-label", 77, "--json")
+    assert rest.exit_code == 0
+    assert json.loads(rest.stdout)["per_class_iou"]["Road"] is None

@@ -53,3 +53,26 @@ def test_what_is_not_a_size_is_a_usage_error(size: str) -> None:
     result = run("export", "a.pth", "-o", "b.onnx", "--size", size)
     assert result.exit_code == 2
     assert "360x480" in result.stderr
+
+
+def test_an_unreadable_verification_picture_is_reported_and_the_model_written(tmp_path: Path) -> None:
+    pictures, model = tmp_path / "pictures", tmp_path / "m.onnx"
+    pictures.mkdir()
+    cv2.imwrite(str(pictures / "a.png"), cv2.resize(cv2.imread(str(STREET)), (96, 64)))
+    (pictures / "b.png").write_bytes(b"broken")
+    wanted = ("export", assets.CHECKPOINT, "-o", model, "--size", "64x96", "--verify-images", pictures, "--json")
+    done = run(*wanted)
+    assert done.exit_code == 1
+    assert model.is_file()
+    found = json.loads(done.stdout)
+    assert found["verification"]["pictures"] == 1
+    assert found["failures"][0]["picture"].endswith("b.png")
+    assert done.stderr.splitlines()[-1] == "Error: 1 picture could not be used"
+
+
+def test_without_one_readable_verification_picture_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(b"broken")
+    model = tmp_path / "m.onnx"
+    done = run("export", assets.CHECKPOINT, "-o", model, "--size", "64x96", "--verify-images", tmp_path)
+    assert "none of 1 verification pictures can be used" in error_of(done)
+    assert not model.exists()

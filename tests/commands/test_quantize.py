@@ -70,6 +70,21 @@ def test_what_cannot_be_quantized_is_one_line(tmp_path: Path, float_model: Path,
     assert not small.exists()
 
 
+def test_an_unreadable_validation_picture_is_reported_and_the_model_written(
+    tmp_path: Path, float_model: Path, pictures: Path
+) -> None:
+    small, validation = tmp_path / "small.onnx", tmp_path / "validation"
+    validation.mkdir()
+    (validation / "a.jpg").symlink_to(STREET)
+    (validation / "b.jpg").write_bytes(b"broken")
+    files = ("--calibration", pictures, "--val-images", validation, "-o", small)
+    done = run("quantize", float_model, *files, "--allow-slower", "--allow-drop", "--json")
+    assert done.exit_code == 1
+    assert small.is_file()
+    assert json.loads(done.stdout)["failures"][0]["picture"].endswith("b.jpg")
+    assert done.stderr.splitlines()[-1] == "Error: 1 picture could not be used"
+
+
 def test_the_model_itself_is_never_the_output(float_model: Path, pictures: Path) -> None:
     before = float_model.read_bytes()
     assert "is not overwritten" in error_of(run("quantize", float_model, "--calibration", pictures, "-o", float_model))

@@ -110,14 +110,20 @@ def test_accuracy_is_measured_once_for_all_thread_counts(
     assert report.to_json()["rows"][3]["miou"] == 0.2
 
 
-def test_an_unreadable_picture_ends_the_benchmark(models: tuple[Path, Path], greys: list[tuple[Path, Path]]) -> None:
+def test_an_unreadable_picture_is_reported_and_left_out(
+    models: tuple[Path, Path], greys: list[tuple[Path, Path]]
+) -> None:
     images, labels = (greys[0][0].parent / name for name in ("images", "labels"))
     for (picture, label), name in zip(greys[3:5], ("a.png", "b.png"), strict=True):
         images.mkdir(exist_ok=True)
         labels.mkdir(exist_ok=True)
         picture.rename(images / name)
         label.rename(labels / name)
-    with pytest.raises(ImageError, match=r"b\.png"):
+    report = benchmark_models([Case(models[0])], PICTURE, calls=1, labelled=Labelled(images, labels))
+    assert [failure.picture.name for failure in report.failures] == ["b.png"]
+    assert report.rows[0].miou is not None
+    (images / "a.png").write_bytes(b"broken")
+    with pytest.raises(ImageError, match=r"none of 2 pictures can be used; the first: .*a\.png"):
         benchmark_models([Case(models[0])], PICTURE, calls=1, labelled=Labelled(images, labels))
 
 

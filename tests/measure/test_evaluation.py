@@ -12,6 +12,7 @@ import pytest
 
 from afformer import datasets
 from afformer.errors import ImageError
+from afformer.images import read_label
 from afformer.measure.evaluation import Evaluation, evaluate_segmenter
 from afformer.runtime import Segmenter
 from tests.builders.fake_backend import FakeBackend
@@ -109,3 +110,54 @@ def test_a_model_with_a_batch_is_given_as_many_pictures_at_a_time_and_scores_the
     assert one == four
     assert 0.2 < one.miou < 1
     assert (len(single.calls), len(batched.calls)) == (9, 3)
+
+
+def shift(pairs: list[tuple[Path, Path]], by: int) -> None:
+    for _, label in pairs:
+        truth = read_label(label)
+        cv2.imwrite(str(label), np.where(truth == 255, 255, truth + by).astype(np.uint8))
+
+
+def test_a_score_that_looks_shifted_says_what_would_be_far_higher(pairs: list[tuple[Path, Path]]) -> None:
+    shift(pairs, 1)
+    found = evaluate_segmenter(by_red, pairs, THREE)
+    assert found.miou < 0.1
+    assert found.notes == (
+        "The ids of the labels look shifted: mIoU is 0.0, but would be 100.0 with `label_offset=-1`.",
+    )
+    right = evaluate_segmenter(by_red, pairs, datasets.LabelOptions(offset=-1).applied(THREE))
+    assert (right.miou, right.notes) == (1.0, ())
+
+
+def test_a_score_that_another_offset_would_not_raise_has_no_note(pairs: list[tuple[Path, Path]]) -> None:
+    assert evaluate_segmenter(by_red, pairs, THREE).notes == ()
+    assert evaluate_segmenter(always_road, pairs, THREE).notes == ()
+
+
+def test_labels_that_are_ignored_as_a_whole_are_counted_and_all_of_them_refused(
+    pairs: list[tuple[Path, Path]],
+) -> None:
+    cv2.imwrite(str(pairs[0][1]), np.full((2, 4), 255, np.uint8))
+    assert evaluate_segmenter(by_red, pairs, THREE).notes == ("1 of 2 labels was ignored as a whole.",)
+    cv2.imwrite(str(pairs[1][1]), np.full((2, 4), 255, np.uint8))
+    with pytest.raises(ImageError, match="not one pixel of 2 labels has a class"):
+        evaluate_segmenter(by_red, pairs, THREE)
+
+
+def test_masks_of_0_and_255_are_measured_and_told(pairs: list[tuple[Path, Path]]) -> None:
+    two = datasets.custom(THREE.classes[:2], THREE.palette[:2])
+    for _, label in pairs:
+        cv2.imwrite(str(label), np.where(read_label(label) == 1, 255, 0).astype(np.uint8))
+    found = evaluate_segmenter(lambda image: (image[:, :, 0] == 50).astype(np.uint8), pairs, two)
+    assert found.miou == 1.0
+    assert found.notes == ("The labels hold 0 and 255 alone: 255 was read as class 1, car.",)
+
+
+def test_labels_in_colours_are_measured_and_told(pairs: list[tuple[Path, Path]]) -> None:
+    table = np.zeros((256, 3), np.uint8)
+    table[:3] = THREE.palette
+    for _, label in pairs:
+        cv2.imwrite(str(label), table[read_label(label)][:, :, ::-1])
+    found = evaluate_segmenter(by_red, pairs, THREE)
+    assert found.miou == 1.0
+    assert found.notes == ("2 of 2 labels were read by colours, through the palette.",)

@@ -10,7 +10,7 @@ import pytest
 from afformer import datasets
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
-from afformer.quantize.accuracy import Evaluator, Validation
+from afformer.quantize.accuracy import Evaluator, Validation, usable
 from tests.builders.small_onnx import write_pictures
 
 LABELLED = datasets.custom(("dark", "light"), ((0, 0, 0), (255, 255, 255)))
@@ -112,3 +112,21 @@ def test_pictures_and_labels_must_come_in_pairs_and_with_a_data_set(pictures: tu
         Validation(pictures, pictures)
     with pytest.raises(ImageError, match="no pictures"):
         Validation(())
+
+
+def test_pictures_and_labels_that_cannot_be_used_are_left_out_together(labelled: Validation) -> None:
+    labelled.pictures[0].write_bytes(b"broken")
+    labelled.labels[1].write_bytes(b"broken")
+    found, failures = usable(labelled)
+    assert (found.pictures, found.labels) == (labelled.pictures[2:], labelled.labels[2:])
+    assert [failure.picture for failure in failures] == list(labelled.pictures[:2])
+    labelled.pictures[2].unlink()
+    with pytest.raises(ImageError, match="none of 3 validation pictures can be used"):
+        usable(labelled)
+
+
+def test_pictures_without_labels_that_cannot_be_used_are_left_out(pictures: tuple[Path, ...]) -> None:
+    pictures[0].write_bytes(b"broken")
+    found, failures = usable(Validation(pictures))
+    assert (found.pictures, found.labels) == (pictures[1:], ())
+    assert [failure.picture for failure in failures] == [pictures[0]]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from afformer.measure.pictures import Failure
 from afformer.measure.timing import Timing
 from afformer.quantize.accuracy import Accuracy
 from afformer.quantize.search import SearchLog
@@ -154,6 +155,7 @@ class QuantizeReport:
         tensors: Tensors, the worst fitting range first.
         search: What the search did.
         seconds: Duration of the whole quantization.
+        failures: Validation pictures that could not be used.
     """
 
     target: str
@@ -171,6 +173,7 @@ class QuantizeReport:
     tensors: tuple[TensorNoise, ...]
     search: SearchLog
     seconds: float
+    failures: tuple[Failure, ...] = ()
 
     def count(self, op_type: str) -> int:
         """How many conversions of a kind are left."""

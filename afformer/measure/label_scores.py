@@ -1,0 +1,90 @@
+"""The score against labels, and what it would be if their ids meant something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from afformer.datasets import IGNORE, Dataset
+from afformer.measure.metrics import ConfusionMatrix
+from afformer.measure.tables import percent
+from afformer.measure.truth import Truth
+
+FAR_HIGHER = 0.10
+"""An alternative whose mIoU is larger by this much is told."""
+_OFFSETS = (-1, 0, 1)
+_IDS = 256
+_COUNTED = 0.5
+"""An alternative must give a class to this share of the pixels that are counted now, at least."""
+
+
+class LabelScores:
+    """Counts predictions where a class is true, and where an id is stored.
+
+    Args:
+        dataset: What the labels mean.
+
+    Attributes:
+        confusion: By the labels' meaning.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self.confusion = ConfusionMatrix(dataset.num_classes)
+        self._by_colours = ConfusionMatrix(dataset.num_classes)
+        self._by_id: npt.NDArray[np.int64] = np.zeros((_IDS, dataset.num_classes), np.int64)
+        self._labels = self._from_colours = self._ignored = 0
+
+    def add(self, truth: Truth, predicted: npt.NDArray[np.integer]) -> None:
+        """Counts one picture."""
+        self.confusion.add(truth.classes, predicted)
+        self._labels += 1
+        self._from_colours += truth.by_colours
+        self._ignored += bool((truth.classes == IGNORE).all())
+        if truth.colours_say is not None:
+            self._by_colours.add(truth.colours_say, predicted)
+        if truth.ids is not None:
+            n, small = self._dataset.num_classes, truth.ids < _IDS
+            cells = truth.ids[small].astype(np.int64) * n + predicted[small]
+            self._by_id += np.bincount(cells, minlength=_IDS * n).reshape(_IDS, n)
+
+    def notes(self) -> tuple[str, ...]:
+        """How labels were read, and what would score far higher, a sentence each."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
+        if self._from_colours:
+            yield f"{_labels(self._from_colours, self._labels)} read by colours, through the palette."
+        if self._dataset.num_classes == 2 and self._dataset.labels[0].ids == (0, IGNORE):
+            yield f"The labels hold 0 and 255 alone: 255 was read as class 1, {self._dataset.classes[1]}."
+        if self._ignored:
+            yield f"{_labels(self._ignored, self._labels)} ignored as a whole."
+        better = max(self._alternatives(), default=None)
+        if better and better[0] > np.nan_to_num(self.confusion.miou) + FAR_HIGHER:
+            yield (
+                f"The ids of the labels look shifted: mIoU is {percent(self.confusion.miou)}, but would be "
+                f"{percent(better[0])} {better[1]}."
+            )
+
+    def _alternatives(self) -> Iterator[tuple[float, str]]:
+        """The mIoU of each other reading, and how to get it."""
+        readings = [(f"with `label_offset={offset}`", self._shifted(offset)) for offset in _OFFSETS]
+        readings.append(("if they were read through the palette: give no label options", self._by_colours))
+        least = _COUNTED * self.confusion.counts.sum()
+        for remedy, counted in readings:
+            if counted.counts.any() and counted.counts.sum() >= least:
+                yield counted.miou, remedy
+
+    def _shifted(self, offset: int) -> ConfusionMatrix:
+        """With `offset` added to the stored ids; what is no class then is not counted."""
+        found = ConfusionMatrix(self._dataset.num_classes)
+        ids = np.arange(found.num_classes) - offset
+        there = (ids >= 0) & (ids < IGNORE)
+        found.counts[there] = self._by_id[ids[there]]
+        return found
+
+
+def _labels(count: int, total: int) -> str:
+    return f"{count} of {total} labels {'was' if count == 1 else 'were'}"
