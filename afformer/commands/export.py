@@ -6,10 +6,14 @@ from pathlib import Path
 
 import click
 
-from afformer.commands.options import FilePath, enum_option, hxw, json_option
-from afformer.commands.report import print_json
+from afformer.commands.options import FilePath, checkpoint_options, enum_option, hxw, json_option
+from afformer.commands.report import print_json, print_text
 from afformer.datasets import DATASETS
+from afformer.model.choices import CheckpointOptions
 from afformer.spec import InputKind, OutputKind, Precision
+
+_TITLES = {"normalisation": "normalisation", "weights": "weights", "classes": "class names"}
+"""Of what a spec's provenance tells."""
 
 
 @click.command()
@@ -33,6 +37,7 @@ from afformer.spec import InputKind, OutputKind, Precision
 @click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Class names and colours. Default: what the file says."
 )
+@checkpoint_options(with_dataset=True)
 @click.option("--verify-images", type=FilePath, help="Folder of pictures to verify on. Default: the bundled ones.")
 @json_option
 def export(
@@ -44,18 +49,20 @@ def export(
     input: InputKind,
     output: OutputKind,
     precision: Precision,
-    dataset: str | None,
+    said: CheckpointOptions,
     verify_images: Path | None,
     as_json: bool,
 ) -> None:
     """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
     from afformer.export.exporter import ExportOptions, export_checkpoint
 
-    options = ExportOptions(input_hw, batch, input, output, precision, dataset)
+    options = ExportOptions(input_hw, batch, input, output, precision, checkpoint=said)
     report = export_checkpoint(checkpoint, out, options, verify_images)
     if as_json:
         print_json(report.to_json())
         return
+    for what, origin in report.spec.provenance.items():
+        print_text(f"{_TITLES[what]}: {origin}")
     click.echo(f"verified against PyTorch: {report.verification.summary()}")
     click.echo(f"wrote {out}: {report.bytes / 1e6:.1f} MB, {report.nodes} nodes, in {report.seconds:.1f} s")
     click.echo(f"next: afformer-cli infer {out} PICTURE -o DIR")

@@ -13,6 +13,7 @@ from afformer.errors import ExportError
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
 from afformer.images import read_image
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.picture_files import open_pictures
 
@@ -36,6 +37,7 @@ class ExportOptions:
         output: Logits at stride 8, or the class map at the input size.
         precision: FP32 or FP16; INT8 is made from the exported model by `afformer.quantize_model`.
         dataset: Name of the data set whose classes and colours to use; None takes what the checkpoint says.
+        checkpoint: What is said about the checkpoint: its normalisation, weights and classes.
     """
 
     input_hw: tuple[int, int]
@@ -44,6 +46,7 @@ class ExportOptions:
     output: OutputKind = OutputKind.LOGITS
     precision: Precision = Precision.FP32
     dataset: str | None = None
+    checkpoint: CheckpointOptions = AS_THE_FILE_SAYS
 
     def __post_init__(self) -> None:
         if min(self.input_hw) < SMALLEST:
@@ -74,6 +77,7 @@ class ExportReport:
             "bytes": self.bytes,
             "nodes": self.nodes,
             "seconds": round(self.seconds, 2),
+            "provenance": self.spec.provenance,
             "verification": dataclasses.asdict(self.verification),
             "spec": json.loads(self.spec.to_json()),
         }
@@ -108,7 +112,7 @@ def export_checkpoint(
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
     check_writable(output)
     pictures = [read_image(path) for path in _verification_pictures(verify_images)]
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, options.checkpoint)
     network = loaded.build()
     spec = dataclasses.replace(
         loaded.spec(options.input_hw, options.dataset),

@@ -18,7 +18,7 @@ from afformer.measure import metrics
 from afformer.model.network import AFFormer
 from afformer.runtime.backends.base import Backend
 from afformer.runtime.backends.registry import open_backend
-from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.spec import ColorOrder, InputKind, ModelSpec, OutputKind, Precision
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -85,7 +85,8 @@ def _compare(backend: Backend, network: AFFormer, pictures: Sequence[Pixels]) ->
     spec = backend.spec
     confusion = metrics.ConfusionMatrix(spec.num_classes, ignore=None)
     expected_logits, got_logits = [], []
-    for pixels in _batches(pictures, spec):
+    for rgb in _batches(pictures, spec):
+        pixels = rgb if spec.color_order is ColorOrder.RGB else np.ascontiguousarray(rgb[..., ::-1])
         scaled = (pixels - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
         normalised = scaled.transpose(0, 3, 1, 2).copy()
         with torch.inference_mode():

@@ -14,6 +14,7 @@ from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
 from afformer.measure.tables import percent, plain, summarised
+from afformer.model.choices import AS_THE_FILE_SAYS
 from afformer.progress import Progress, no_progress
 from afformer.runtime.backends.registry import has_own_size
 from afformer.runtime.batches import groups
@@ -128,7 +129,9 @@ def _with_path(picture: Path) -> tuple[Path, RGBImage]:
 def _open_both(a: Path, b: Path, open_options: OpenOptions, stack: contextlib.ExitStack) -> tuple[Segmenter, Segmenter]:
     """Opens the model that has a size of its own first, so that a checkpoint can be run at that size."""
     exported = [path for path in (a, b) if has_own_size(path, open_options.backend)]
-    opened = {path: stack.enter_context(open_options.open_segmenter(path)) for path in exported[:1]}
+    # What is said about a checkpoint is not meant for the exported model beside it.
+    plain = dataclasses.replace(open_options, checkpoint=AS_THE_FILE_SAYS) if len(exported) == 1 else open_options
+    opened = {path: stack.enter_context(plain.open_segmenter(path)) for path in exported[:1]}
     size = next((segmenter.spec.input_hw for segmenter in opened.values()), None)
     open_options = dataclasses.replace(open_options, input_hw=open_options.input_hw or size)
     first, second = (opened.get(path) or stack.enter_context(open_options.open_segmenter(path)) for path in (a, b))
