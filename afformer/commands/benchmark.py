@@ -8,6 +8,7 @@ import click
 
 from afformer.commands.options import (
     FilePath,
+    checkpoint_options,
     dataset_option,
     device_option,
     json_option,
@@ -15,6 +16,7 @@ from afformer.commands.options import (
     thread_counts,
 )
 from afformer.commands.report import print_json, progress_bar
+from afformer.model.choices import CheckpointOptions
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import OpenOptions
 
@@ -31,6 +33,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--images", type=FilePath, help="Folder of pictures for an mIoU column; needs --labels.")
 @click.option("--labels", type=FilePath, help="Folder of their label files.")
 @dataset_option
+@checkpoint_options()
 @json_option
 def benchmark(
     *,
@@ -45,6 +48,7 @@ def benchmark(
     images: Path | None,
     labels: Path | None,
     dataset: str | None,
+    said: CheckpointOptions,
     as_json: bool,
 ) -> None:
     """Measure MODELs against the first: latency and its parts, throughput, memory, size, accuracy.
@@ -55,7 +59,7 @@ def benchmark(
 
     if (images is None) != (labels is None):
         raise click.UsageError("--images and --labels go together: the mIoU column needs both")
-    open_options = OpenOptions(device=device, input_hw=input_hw)
+    open_options = OpenOptions(device=device, input_hw=input_hw, checkpoint=said)
     with progress_bar() as progress:
         report = benchmark_models(
             cases_of(models, backends=backend, threads=threads, open_options=open_options),

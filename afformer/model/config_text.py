@@ -118,7 +118,7 @@ def _assigned(tree: ast.Module) -> dict[str, Any]:
     return known
 
 
-def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
+def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one line a kind of node
     match node:
         case ast.Constant(value):
             return value

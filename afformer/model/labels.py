@@ -72,7 +72,9 @@ def found_labels(said: Mapping[str, Any], config: Config, count: int, *, binary:
         count: Number of classes.
         binary: Whether these are the two classes of a one-channel head, of which a file may name only the foreground.
     """
-    classes, palette, unfit = None, None, ""
+    classes: tuple[str, ...] | None = None
+    palette: tuple[RGB, ...] | None = None
+    unfit = ""
     for values in (said, *_lowered(config)):
         names = next((found for key in _NAME_KEYS if (found := names_in(values.get(key)))), None)
         if names and binary and len(names) == 1:
@@ -98,7 +100,7 @@ def decide_labels(found: Found, count: int, options: CheckpointOptions, path: Pa
         colours = colours_in_file(options.palette)
         if len(colours) != count:
             raise CheckpointError(
-                f"{options.palette}: has {len(colours)} colours, but the checkpoint has {count} classes; give one a class"
+                f"{options.palette}: has {len(colours)} colours, but the checkpoint has {count} classes; give each one"
             )
         labels = dataclasses.replace(
             labels, palette=colours, origin=f"{labels.origin}; colours from {options.palette.name}"

@@ -89,7 +89,7 @@ def networks_in(found: Mapping[str, Any]) -> list[Network]:
         home = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
         if home is not None:
             parts[home][name.removeprefix(home)] = value
-    networks = [_network(prefix, parts[prefix]) for prefix in reversed(prefixes)]
+    networks = [_network(prefix, parts[prefix], found) for prefix in reversed(prefixes)]
     networks += [average for network in networks if (average := _mmcv_average(network))]
     return _relabelled(networks, found)
 
@@ -111,10 +111,8 @@ def choose(networks: list[Network], weights: Weights, path: Path) -> Chosen:
     }
     pool = sorted(pools[weights], key=_rank)
     if not pool:
-        wanted = "a moving average" if weights is Weights.EMA else "raw weights"
-        raise CheckpointError(
-            f"{path}: holds no {wanted[2:] if wanted[1] == ' ' else wanted}, only {_all(whole)}; choose `weights=auto`"
-        )
+        wanted = "moving average" if weights is Weights.EMA else "raw weights"
+        raise CheckpointError(f"{path}: holds no {wanted}, only {_all(whole)}; choose `weights=auto`")
     if len(pool) > 1 and _rank(pool[0]) == _rank(pool[1]):
         raise CheckpointError(
             f"{path}: holds several networks and nothing tells which one is meant: {_all(pool)}; save one of them alone"
@@ -141,20 +139,27 @@ def _origin(chosen: Network, whole: list[Network], weights: Weights) -> str:
     return text
 
 
-def _network(prefix: str, values: dict[str, Any]) -> Network:
+def _network(prefix: str, values: dict[str, Any], found: Mapping[str, Any]) -> Network:
     clean = {_INSIDE.sub("", name): value for name, value in values.items()}
-    tensors, beside, strange = {}, {}, []
+    tensors: dict[str, StoredTensor] = {}
+    beside: dict[str, StoredTensor] = {}
+    strange: list[str] = []
     official = any(name.startswith((*_OFFICIAL_PARTS, "mhca_stages.")) for name in clean)
     for name, value in clean.items():
         inside = name.startswith((*_OFFICIAL_PARTS, *_BACKBONE_PARTS) if official else _OWN_PARTS)
         if isinstance(value, StoredTensor):
             (tensors if inside else beside)[_with_backbone(name) if official and inside else name] = value
-        elif inside and name.rpartition(".")[2] != "_extra_state":
+        elif inside and "_extra_state" not in name.split("."):
             strange.append(name)
     where = prefix.rstrip(".")
     words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower())
-    averaged = any(_means_average(word) for word in words) or "n_averaged" in values
+    averaged = any(_means_average(word) for word in words) or _counter(prefix) in found
     return Network(where, tensors, beside, tuple(strange), averaged, not averaged and "teacher" in words)
+
+
+def _counter(prefix: str) -> str:
+    """The name of what `torch.optim.swa_utils.AveragedModel` counts in, beside its `module`."""
+    return prefix.removesuffix("module.") + "n_averaged"
 
 
 def _with_backbone(name: str) -> str:

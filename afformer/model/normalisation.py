@@ -95,7 +95,7 @@ def normalisation_of(
     mean, std, said = _overridden(mean, std, options)
     notes += said
     if options.channel_order:
-        told = f", the file's {order_from} says {orders[0][0].name}" if orders and orders[0][0] is not order else ""  # type: ignore[union-attr]
+        told = f", the file's {order_from} says {orders[0][0].name}" if orders and orders[0][0] is not order else ""
         notes.append(f"`channel_order` says {order.name}{told}")
     elif not orders:
         notes.append("RGB is assumed, `channel_order` says otherwise")

@@ -12,8 +12,7 @@ from afformer.errors import ImageError
 from afformer.runtime.backends.base import Array, input_tensor
 from afformer.runtime.choices import Fit
 from afformer.runtime.workspace import Workspace
-from afformer.spec import ColorOrder as ColorOrder
-from afformer.spec import InputKind, ModelSpec
+from afformer.spec import ColorOrder, InputKind, ModelSpec
 
 Image = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8."""
@@ -24,7 +23,7 @@ class FittedPicture:
     """A picture as the model's input, and the part of the model's output that belongs to it.
 
     Attributes:
-        tensor: `(3, H, W)` float32, normalised, or `(H, W, 3)` uint8, in the spec's channel order, without a batch axis.
+        tensor: `(3, H, W)` float32, normalised, or `(H, W, 3)` uint8, in the spec's channel order; no batch axis.
         image_hw: Height and width of the original picture, in pixels.
         covered_hw: Part of the input that the picture covers, from the top left corner, in input pixels.
         span_y: Rows of the logits that the picture covers, in (fractional) cells.

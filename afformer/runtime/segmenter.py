@@ -15,10 +15,10 @@ from afformer.runtime.backends.registry import open_backend
 from afformer.runtime.batches import groups
 from afformer.runtime.choices import Device, Fit
 from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
-from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image, check_image, fit_picture, write_input
+from afformer.runtime.preprocess import FittedPicture, Image, check_image, fit_picture, write_input
 from afformer.runtime.tiling import STRIDE, Tiling
 from afformer.runtime.workspace import Workspace
-from afformer.spec import ModelSpec, OutputKind
+from afformer.spec import ColorOrder, ModelSpec, OutputKind
 
 Logits = npt.NDArray[np.float32]
 Picture = str | Path | Image
