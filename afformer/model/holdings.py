@@ -71,5 +71,5 @@ def description(content: Any, found: Mapping[str, Any]) -> str:
         parts.append(f"a {type(content).__name__}")
     if tensors:
         shown = ", ".join(f"{printable(name)} {tuple(tensor.shape)}" for name, tensor in tensors[:_LISTED_TENSORS])
-        parts.append(f"{len(tensors)} tensors such as {shown}")
+        parts.append(f"{len(tensors):,} tensors such as {shown}")
     return " with ".join(parts)

@@ -76,13 +76,13 @@ def found_labels(said: Mapping[str, Any], config: Config, count: int, *, binary:
     palette: tuple[RGB, ...] | None = None
     unfit = ""
     for values in (said, *_lowered(config)):
-        names = next((found for key in _NAME_KEYS if (found := names_in(values.get(key)))), None)
+        names = next((n for key in _NAME_KEYS if (n := names_in(values.get(key)))), None)
         if names and binary and len(names) == 1:
             names = ("background", *names)
         if names and not classes:
             classes = names if len(names) == count else None
             unfit = "" if classes else unfit or f"its {len(names)} names do not fit {count} classes"
-        colours = next((found for key in _COLOUR_KEYS if (found := colours_in(values.get(key)))), None)
+        colours = next((c for key in _COLOUR_KEYS if (c := colours_in(values.get(key)))), None)
         if colours and binary and len(colours) == 1:
             colours = ((0, 0, 0), *colours)
         palette = palette or (colours if colours and len(colours) == count else None)
@@ -155,8 +155,13 @@ def names_in(values: Any) -> tuple[str, ...] | None:
         if pairs and all(_is_id(value) for _, value in pairs):
             pairs = [(str(int(value)), key) for key, value in pairs]
         values = _by_id(pairs)
-    fits = isinstance(values, (list, tuple)) and values and all(isinstance(name, str) and name for name in values)
+    fits = isinstance(values, (list, tuple)) and values and all(map(_is_name, values))
     return tuple(values) if fits else None
+
+
+def _is_name(name: Any) -> bool:
+    """Half characters and line ends could not be shown in a legend."""
+    return isinstance(name, str) and bool(name) and name.isprintable()
 
 
 def colours_in(values: Any) -> tuple[RGB, ...] | None:

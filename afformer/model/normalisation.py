@@ -23,6 +23,7 @@ import numpy as np
 from afformer.errors import CheckpointError
 from afformer.model.choices import CheckpointOptions
 from afformer.model.config_text import Config, Entry, entries
+from afformer.model.reading.faults import printable
 from afformer.model.reading.numpy_values import NumpyArray
 from afformer.model.reading.tensors import StoredTensor
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, Channels, ColorOrder
@@ -30,7 +31,7 @@ from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, Channels, ColorOrder
 _BUFFER = re.compile(
     r"(?:.*\.)?(?P<kind>(?:data_preprocessor\.|pixel_|img_|image_|norm_|normalizer\.|normalize\.)?)mean"
 )
-_TRAINER = ("data_preprocessor", "img_norm_cfg")
+_LARGEST = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _own(own: Mapping[str, Any], path: Path) -> Iterator[_Claim]:
         return
     mean, std = channels(own.get("mean")), channels(own.get("std"))
     if mean is None or std is None or min(std) <= 0:
-        found = f"mean {own.get('mean')!r} and std {own.get('std')!r}"
+        found = f"mean {_shown(own.get('mean'))} and std {_shown(own.get('std'))}"
         raise CheckpointError(
             f"{path}: its normalisation, {found}, must be three numbers each, std above 0; save it again, or say "
             "`mean` and `std`"
@@ -176,7 +177,7 @@ def _buffers(beside: Mapping[str, StoredTensor]) -> Iterator[_Claim]:
         if match and other is not None and math.prod(tensor.shape) == math.prod(other.shape) == 3:
             mean, std = ([float(v) for v in t.weights().flatten()] for t in (tensor, other))
             yield _Claim(
-                f"the buffer {name}",
+                f"the buffer {printable(name)}",
                 channels(mean) or (0, 0, 0),
                 channels(std) or (0, 0, 0),
                 None,
@@ -191,7 +192,7 @@ def _from_config(config: Config) -> list[_Claim]:
             mean, std = channels(entry.values.get("mean")), channels(entry.values.get("std"))
             if mean and std:
                 rank = _rank(entry)
-                where = ".".join(entry.path) or "mean and std"
+                where = printable(".".join(entry.path)) or "mean and std"
                 ranked.append((rank, _Claim(f"{where} in {place}", mean, std, _order(entry), rank < 4)))
     return [claim for _, claim in sorted(ranked, key=lambda pair: pair[0])]
 
@@ -234,9 +235,16 @@ def channels(values: Any) -> Channels | None:
     fits = (
         isinstance(values, (list, tuple))
         and len(values) == 3
-        and all(isinstance(value, (int, float, np.number)) and math.isfinite(value) for value in values)
+        and all(isinstance(value, (int, float, np.number)) and abs(value) < _LARGEST for value in values)
     )
     return (float(values[0]), float(values[1]), float(values[2])) if fits else None
+
+
+def _shown(found: Any) -> str:
+    """A value of a file in a message: numbers and lists of a few, and of all else only the type."""
+    if isinstance(found, (list, tuple)) and len(found) <= 4:
+        return f"[{', '.join(_shown(value) if not isinstance(value, (list, tuple)) else '[...]' for value in found)}]"
+    return printable(repr(found)) if isinstance(found, (int, float, str, type(None))) else type(found).__name__
 
 
 def _of_unit_scale(claim: _Claim) -> bool:

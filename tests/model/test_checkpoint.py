@@ -145,7 +145,7 @@ def test_weights_that_are_not_floating_point_are_refused(tmp_path: Path, dtype: 
 
 def test_more_tensors_than_a_network_can_have_are_not_compared_with_its_names(tmp_path: Path) -> None:
     one = torch.zeros(1)
-    with pytest.raises(CheckpointError, match="it has 20,001 tensors"):
+    with pytest.raises(CheckpointError, match="20,001 tensors"):
         load_checkpoint(saved(tmp_path / "a.pth", {f"backbone.mhca_stages.{i}": one for i in range(20_001)}))
 
 
@@ -198,7 +198,7 @@ def test_values_in_a_state_dict_that_are_no_tensors_are_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "palette",
-    [[[np.uint8(1)] * 3] * 5, list(np.zeros((5, 3))), [[1, 2, 3, 4]] * 5, [[1, 2, 300]] * 5, [None] * 5, "abcde", 7],
+    [list(np.zeros((5, 3))), [[1, 2, 3, 4]] * 5, [[1, 2, 300]] * 5, [None] * 5, "abcde", 7],
 )
 def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: Any) -> None:
     content = {"meta": {"CLASSES": list("abcde"), "PALETTE": palette}, "state_dict": OFFICIAL}

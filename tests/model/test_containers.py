@@ -137,7 +137,7 @@ def test_the_student_is_taken_and_the_teacher_named(tmp_path: Path) -> None:
 
 def test_networks_that_nothing_tells_apart_are_refused_and_listed(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.pth", {"first": RAW, "second": EMA})
-    with pytest.raises(CheckpointError, match="several networks .* under first, .* under second"):
+    with pytest.raises(CheckpointError, match=r"several networks .* under first, .* under second"):
         load_checkpoint(path)
 
 

@@ -81,7 +81,7 @@ def test_values_for_pictures_of_0_to_1_are_converted_and_that_is_said(tmp_path: 
 
 
 def test_values_that_may_mean_either_scale_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="may mean pictures of 0..1 or of 0..255; say `mean` and `std`"):
+    with pytest.raises(CheckpointError, match=r"may mean pictures of 0\.\.1 or of 0\.\.255; say `mean` and `std`"):
         found(tmp_path, {"hyper_parameters": {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}, "state_dict": STATE})
 
 
