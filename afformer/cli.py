@@ -23,6 +23,7 @@ from afformer.commands.inspect import inspect
 from afformer.commands.package import package
 from afformer.commands.quantize import quantize
 from afformer.commands.report import print_error
+from afformer.commands.serve import serve
 from afformer.commands.train import train
 from afformer.errors import AfformerError
 from afformer.version import __version__
@@ -60,5 +61,19 @@ def main() -> None:
     """AFFormer semantic segmentation: from a PyTorch checkpoint to low-power devices."""
 
 
-for command in (train, export, quantize, engine, inspect, package, infer, demo, evaluate, compare, benchmark, doctor):
+for command in (
+    train,
+    export,
+    quantize,
+    engine,
+    inspect,
+    package,
+    infer,
+    serve,
+    demo,
+    evaluate,
+    compare,
+    benchmark,
+    doctor,
+):
     main.add_command(command)

@@ -5,7 +5,6 @@ Pictures are `(H, W, 3)` uint8 arrays in RGB order everywhere in this package.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from afformer import png
+from afformer import decoding, png
 from afformer.errors import ImageError, OutputError
 from afformer.files import write_file
 from afformer.opencv import quiet_opencv
@@ -24,28 +23,37 @@ RGBImage = npt.NDArray[np.uint8]
 ClassMap = npt.NDArray[np.integer]
 """`(H, W)` class ids: uint8, or int32 above 256 classes."""
 
-_JPEG = b"\xff\xd8\xff"
-_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-"""Starts a segment with a length, or ends the file (0xd9). In compressed data 0xff is followed by 0 or a restart
-number."""
-_NOT_A_PICTURE = "is not a picture that OpenCV can read, or is damaged; expected a JPEG, PNG, WebP, BMP or TIFF file"
-
 
 def read_image(path: Path) -> RGBImage:
     """Reads any picture as it is meant to be seen, in 8 bits.
 
-    Greys are repeated in all channels, 16-bit values scaled to 8 bits, CMYK is converted, and the rotation in a photo's
-    EXIF data is applied. An alpha channel is dropped, not composited, as training tools do. Damage is found as far as
-    the format allows: a JPEG with some wrong bytes within its data is still a JPEG.
+    Greys are repeated in all channels, deeper values scaled to 8 bits (`afformer.decoding.depth` has the rule), CMYK is
+    converted, and the rotation that a file asks for is applied. An alpha channel is dropped, not composited, as
+    training tools do. Of several pages the first is read, with a warning. Damage is found as far as the format allows:
+    a JPEG with some wrong bytes within its data is still a JPEG, and one that only lacks its end marker is read with a
+    warning.
 
     Returns:
         `(H, W, 3)` uint8, RGB, contiguous.
 
     Raises:
-        ImageError: The file is missing, empty, truncated, damaged or not a picture.
+        ImageError: The file is missing, empty, truncated, damaged, not a picture, or has more pixels than the
+            environment variable `AFFORMER_MAX_PIXELS` allows (2^28 by default).
     """
-    pixels = _decode(_read(path), cv2.IMREAD_COLOR, path)
-    return np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return decode_image(_read(path), str(path))
+
+
+def decode_image(data: bytes, name: str) -> RGBImage:
+    """A picture from the bytes of its file, as `read_image` reads it.
+
+    Args:
+        data: The whole file.
+        name: What messages call it.
+
+    Raises:
+        ImageError: It is empty, truncated, damaged, too large or not a picture.
+    """
+    return decoding.decode(data, name)
 
 
 def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
@@ -60,9 +68,11 @@ def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
         ImageError: The file cannot be read, stores colours, or is a JPEG, which does not keep numbers exactly.
     """
     data = _read(path)
-    if data.startswith(_JPEG):
+    if data.startswith(decoding.JPEG):
         raise ImageError(f"{path}: is a JPEG, which changes class ids; expected a one-channel or indexed PNG")
-    pixels = _decode(data, cv2.IMREAD_UNCHANGED, path)  # finds damage, in a PNG as well
+    if data.startswith(png.SIGNATURE) and not png.is_whole(data):
+        raise ImageError(f"{path}: is truncated or damaged after {len(data)} bytes; copy or download it again")
+    pixels = decoding.numbers(data, cv2.IMREAD_UNCHANGED, str(path))
     label = _png_numbers(data, path) if data.startswith(png.SIGNATURE) else pixels
     if label is None or label.ndim != 2:
         raise ImageError(f"{path}: stores colours, not class ids; expected a one-channel or indexed PNG")
@@ -81,7 +91,16 @@ def write_image(path: Path, image: RGBImage) -> None:
     Raises:
         OutputError: The extension stands for no format that can be written, or the file cannot be written.
     """
-    write_file(path, _encode(path, path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
+    write_file(path, encode_image(image, path.suffix, path))
+
+
+def encode_image(image: RGBImage, suffix: str, name: Path | str = "picture") -> bytes:
+    """A picture as a file of the format that an extension such as `.png` stands for; `name` is used in errors.
+
+    Raises:
+        OutputError: The extension stands for no format that can be written.
+    """
+    return _encode(name, suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
@@ -99,10 +118,14 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     """
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: masks keep class ids exactly only as PNG; name the file .png")
+    write_file(path, encode_mask(classmap, palette))
+
+
+def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
+    """The file that `write_mask` writes."""
     if len(palette) > 256:
-        write_file(path, _encode(path, ".png", classmap.astype(np.uint16)))
-    else:
-        write_file(path, png.indexed(classmap.astype(np.uint8), palette))
+        return _encode("mask", ".png", classmap.astype(np.uint16))
+    return png.indexed(classmap.astype(np.uint8), palette)
 
 
 def _read(path: Path) -> bytes:
@@ -112,42 +135,17 @@ def _read(path: Path) -> bytes:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if not data:
         raise ImageError(f"{path}: is empty (0 bytes), not a picture; copy or download it again")
-    whole = png.is_whole(data) if data.startswith(png.SIGNATURE) else _jpeg_is_whole(data)
-    if not whole:
-        raise ImageError(f"{path}: is truncated or damaged after {len(data)} bytes; copy or download it again")
     return data
-
-
-def _jpeg_is_whole(data: bytes) -> bool:
-    """Whether a file, if it is a JPEG, is complete. Decoders fill what is missing with grey and only warn."""
-    if not data.startswith(_JPEG):
-        return True
-    marker = _MARKER.search(data, 2)
-    while marker and marker[1] != b"\xd9":
-        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-        marker = _MARKER.search(data, at)
-    return marker is not None
 
 
 def _png_numbers(data: bytes, path: Path) -> npt.NDArray[np.unsignedinteger] | None:
     try:
         return png.read_numbers(data)
     except (ValueError, OSError, SyntaxError) as error:
-        raise ImageError(f"{path}: {_NOT_A_PICTURE}") from error
+        raise ImageError(f"{path}: is not a PNG that can be read, or is damaged; copy it again") from error
 
 
-def _decode(data: bytes, flags: int, path: Path) -> cv2.typing.MatLike:
-    try:
-        with quiet_opencv():
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ImageError(f"{path}: {_NOT_A_PICTURE}") from error
-    if pixels is None or pixels.size == 0:
-        raise ImageError(f"{path}: {_NOT_A_PICTURE}")
-    return pixels
-
-
-def _encode(path: Path, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
+def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
     try:
         with quiet_opencv():
             done, data = cv2.imencode(suffix, pixels)

@@ -9,6 +9,8 @@ import onnx
 from afformer.errors import BackendError
 from afformer.spec import METADATA_KEY, ModelSpec
 
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
+
 
 def read_onnx_file(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     """Reads a model and its spec.
@@ -19,6 +21,11 @@ def read_onnx_file(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     """
     if not path.is_file():
         raise BackendError(f"{path}: no such model file")
+    if path.suffix.lower() in CHECKPOINT_SUFFIXES:
+        raise BackendError(
+            f"{path}: is a checkpoint, not an ONNX model; export it first: "
+            f"`afformer-cli export {path} -o {path.with_suffix('.onnx')} --size HEIGHTxWIDTH`"
+        )
     try:
         model = onnx.load(path)
     except Exception as error:  # onnx passes on whatever protobuf and the system raise

@@ -87,7 +87,7 @@ def cpp_sources() -> Path:
 
 def _require_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is no folder; name a new one")
+        raise OutputError(f"{folder}: is not a folder; name a new one")
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder}: is not empty; name a new folder")
     if folder.resolve() == Path.cwd():

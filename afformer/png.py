@@ -37,6 +37,16 @@ def is_whole(data: bytes) -> bool:
     return kinds[0] == b"IHDR"
 
 
+def declared_max(data: bytes) -> int | None:
+    """The value of white, if the file says that its samples hold fewer bits than they have room for (sBIT)."""
+    at = data.find(b"sBIT", len(SIGNATURE), data.find(b"IDAT"))
+    if at < 0:
+        return None
+    length = int.from_bytes(data[at - 4 : at], "big")
+    grey_or_colours = data[at + 4 : at + 4 + min(length, 3)]
+    return (1 << max(grey_or_colours)) - 1 if length > 2 else (1 << data[at + 4]) - 1
+
+
 def read_numbers(data: bytes) -> npt.NDArray[np.unsignedinteger] | None:
     """The stored numbers of a PNG: palette indices, or greys as they are. None if it stores colours.
 

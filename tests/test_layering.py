@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = (
     ("errors", "version"),
-    ("spec", "onnx_file", "files", "images", "png", "opencv", "extras", "progress", "datasets", "assets"),
+    ("spec", "onnx_file", "files", "images", "decoding", "png", "opencv", "extras", "progress", "datasets", "assets"),
     ("html",),
     ("model",),
     ("runtime",),
@@ -23,7 +23,7 @@ FLOORS = (
     ("export",),
     ("quantize",),
     ("tensorrt",),
-    ("inspection", "doctor", "package"),
+    ("inspection", "doctor", "package", "serve"),
     ("commands",),
     ("cli", "__main__"),
     ("",),  # the package itself, which offers the public names

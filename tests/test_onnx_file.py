@@ -34,3 +34,9 @@ def test_what_is_not_a_model_of_this_package_is_one_line(tmp_path: Path) -> None
         read_onnx_file(tmp_path / "text.onnx")
     with pytest.raises(SpecError, match=r"model\.onnx: has no 'afformer_spec'"):
         read_onnx_file(without_metadata(write_tiny_onnx(tmp_path / "model.onnx")))
+
+
+def test_a_checkpoint_is_sent_to_the_export(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").touch()
+    with pytest.raises(BackendError, match=r"w\.pth: is a checkpoint.*`afformer-cli export .*w\.pth -o .*w\.onnx"):
+        read_onnx_file(tmp_path / "w.pth")

@@ -165,7 +165,7 @@ def test_a_file_or_the_current_folder_cannot_become_the_package(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    assert "is no folder" in package(assets.MODEL, tmp_path / "file").stderr
+    assert "is not a folder" in package(assets.MODEL, tmp_path / "file").stderr
     assert "is the current folder" in package(assets.MODEL, Path()).stderr
 
 

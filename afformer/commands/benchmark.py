@@ -8,6 +8,7 @@ import click
 
 from afformer.commands.options import (
     FilePath,
+    ModelFile,
     checkpoint_options,
     dataset_option,
     device_option,
@@ -22,7 +23,7 @@ from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("models", type=FilePath, nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", type=ModelFile, nargs=-1, required=True, metavar="MODEL...")
 @click.option("--backend", multiple=True, help="Backend to run on; may be repeated. Default: by the file's suffix.")
 @device_option
 @click.option("--threads", type=thread_counts, default="0", help="CPU threads, such as 1,2; 0: the backend chooses.")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from afformer.commands.options import FilePath, json_option, open_model_options
+from afformer.commands.options import FilePath, ModelFile, json_option, open_model_options
 from afformer.commands.report import exit_with, print_json, progress_bar
 from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("a", type=FilePath)
-@click.argument("b", type=FilePath)
+@click.argument("a", type=ModelFile)
+@click.argument("b", type=ModelFile)
 @click.option("--images", type=FilePath, required=True, help="Folder of pictures.")
 @open_model_options
 @json_option

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import click
 
-from afformer.commands.options import FilePath, backend_option, dataset_option, json_option, open_model_options
+from afformer.commands.options import (
+    FilePath,
+    ModelFile,
+    backend_option,
+    dataset_option,
+    json_option,
+    open_model_options,
+)
 from afformer.commands.report import exit_with, print_json, progress_bar
 from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @click.option("--images", type=FilePath, required=True, help="Folder of pictures.")
 @click.option("--labels", type=FilePath, required=True, help="Folder of label files.")
 @dataset_option

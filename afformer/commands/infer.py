@@ -8,36 +8,72 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afformer.commands.options import FilePath, backend_option, enum_option, json_option, open_model_options
+from afformer import assets
+from afformer.commands.options import (
+    MODEL_SUFFIXES,
+    CommaList,
+    FilePath,
+    ModelFile,
+    backend_option,
+    enum_option,
+    json_option,
+    open_model_options,
+)
 from afformer.commands.report import count, exit_with, print_json, progress_bar
 from afformer.runtime.choices import Colours
 from afformer.runtime.opening import OpenOptions
-from afformer.streams.choices import Output
+from afformer.streams.choices import Codec, Output
 
 if TYPE_CHECKING:
     from afformer.streams.segment import SegmentReport
 
 _FILES = {output.name.lower().replace("_", "-"): output for output in Output}
+_WRITTEN = (*_FILES, "video", "jsonl")
+_FOLDER = "afformer-output"
+_FILE_SUFFIXES = frozenset(
+    f".{name}"
+    for name in [
+        "png",
+        "jpg",
+        "jpeg",
+        "webp",
+        "bmp",
+        "tif",
+        "tiff",
+        "npy",
+        "json",
+        "jsonl",
+        "mp4",
+        "m4v",
+        "mov",
+        "mkv",
+        "avi",
+    ]
+)
+"""What `-o` ends with where it names a file."""
 _LISTED = 6
 """Written files that are named; of the others the number is told."""
 
 
 @click.command()
-@click.argument("model", type=FilePath)
-@click.argument("source", type=str, nargs=-1, required=True)
-@click.option("-o", "--out", "folder", type=FilePath, help="Folder to write into.")
+@click.argument("arguments", type=str, nargs=-1, required=True, metavar="[MODEL] SOURCE...")
+@click.option(
+    "-o", "--out", type=FilePath, help=f"Folder to write into, or the file of one picture or video. Default: {_FOLDER}"
+)
 @click.option(
     "--write",
     "outputs",
-    type=click.Choice([*_FILES, "video", "jsonl"]),
+    type=CommaList(_WRITTEN),
+    metavar=f"[{'|'.join(_WRITTEN)}]",
     multiple=True,
-    help="What to write; may be repeated. Default: overlay and mask of pictures, one video of anything that moves.",
+    help="What to write; commas or repeated. Default: overlay and mask of pictures, one video of anything that moves.",
 )
 @click.option("--show", is_flag=True, help="Open a window. q: quit, space: pause or next, s: screenshot, l: legend.")
 @click.option(
     "--smooth", type=click.IntRange(1, 255), default=1, help="Frames in a row that a pixel needs to change its class."
 )
 @click.option("--fps", type=float, help="Frame rate of the video, for sources without one, such as pictures.")
+@enum_option("--codec", of=Codec, default=Codec.H264, help="Of the video.")
 @click.option("--legend", is_flag=True, help="Draw a legend.")
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
@@ -54,13 +90,13 @@ _LISTED = 6
 @json_option
 def infer(
     *,
-    model: Path,
-    source: tuple[str, ...],
-    folder: Path | None,
-    outputs: tuple[str, ...],
+    arguments: tuple[str, ...],
+    out: Path | None,
+    outputs: tuple[tuple[str, ...], ...],
     show: bool,
     smooth: int,
     fps: float | None,
+    codec: Codec,
     legend: bool,
     opacity: float,
     outlines: bool,
@@ -69,18 +105,27 @@ def infer(
     open_options: OpenOptions,
     as_json: bool,
 ) -> None:
-    """Segment SOURCE with MODEL.
+    """Segment SOURCE with MODEL, or with the bundled tiny-camvid (street scenes) if MODEL is left out.
 
-    SOURCE is a picture, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as frame_%04d.png, a
-    video, the number of a camera, /dev/video*, the URL of a stream, or - for stdin.
+    SOURCE is a picture, a video, several, a folder, a pattern such as 'frames/*.jpg', a sequence such as
+    frame_%04d.png, the number of a camera, /dev/video*, a URL, or - for stdin.
     """
     from afformer.streams.segment import OutputOptions, segment_pictures
 
-    _check_places(folder, outputs, show=show, as_json=as_json)
+    model, source = _model_and_source(arguments, open_options.backend)
+    written = tuple(name for names in outputs for name in names)
+    to_stdout = out is None and set(written) == {"jsonl"}
+    if to_stdout and as_json:
+        raise click.UsageError("--json and --write jsonl would both write to stdout; name a folder with -o")
+    if out is None and not to_stdout and (written or not show):
+        out = Path(_FOLDER)
+    file = out if out is not None and out.suffix.lower() in _FILE_SUFFIXES and not out.is_dir() else None
+    folder = out.parent if out is not None and file else out
     output_options = OutputOptions(
-        outputs=tuple(_FILES[name] for name in outputs if name in _FILES),
-        video="video" in outputs,
-        json_lines="jsonl" in outputs,
+        outputs=tuple(_FILES[name] for name in written if name in _FILES),
+        video="video" in written,
+        json_lines="jsonl" in written,
+        file=file,
         show=show,
         legend=legend,
         opacity=opacity,
@@ -89,6 +134,7 @@ def infer(
         colours=colours,
         smooth=smooth,
         fps=fps,
+        codec=codec,
     )
     with progress_bar() as progress:
         on_progress = functools.partial(progress, "frames")
@@ -97,17 +143,35 @@ def infer(
         )
     if as_json:
         print_json(result.to_json())
-    elif folder is not None or not output_options.json_lines:  # else stdout is for the lines
+    elif not to_stdout:  # else stdout is for the lines
         _print_summary(result)
     failures = [str(frame.content) for frame in result.flow.failures]
-    exit_with(failures, interrupted=result.flow.interrupted)
+    exit_with(failures, noun=result.noun, interrupted=result.flow.interrupted)
 
 
-def _check_places(folder: Path | None, outputs: tuple[str, ...], *, show: bool, as_json: bool) -> None:
-    if folder is None and not show and set(outputs) != {"jsonl"}:
-        raise click.UsageError("name a folder to write into with -o (or --show, or --write jsonl for lines on stdout)")
-    if folder is None and as_json and "jsonl" in outputs:
-        raise click.UsageError("--json and --write jsonl would both write to stdout; name a folder with -o")
+def _model_and_source(arguments: tuple[str, ...], backend: str | None) -> tuple[Path, tuple[str, ...]]:
+    """What runs, and what is segmented: without a model, the bundled one, which is told on stderr."""
+    first, *rest = arguments
+    if _is_model(first) or backend or (rest and not _is_source(first)):
+        if not rest:
+            raise click.UsageError(f"name what to segment with {first}: afformer-cli infer {first} PICTURE -o DIR")
+        return ModelFile.convert(first, None, None), tuple(rest)
+    for other in filter(_is_model, rest):
+        sources = " ".join(argument for argument in arguments if argument != other)
+        raise click.UsageError(f"the model comes first: afformer-cli infer {other} {sources}")
+    click.echo(f"model: {assets.NAME}, which is bundled; name another one before the pictures", err=True)
+    return assets.MODEL, arguments
+
+
+def _is_model(argument: str) -> bool:
+    return argument == assets.NAME or Path(argument).suffix.lower() in MODEL_SUFFIXES
+
+
+def _is_source(argument: str) -> bool:
+    """Whether this can only be meant as a source."""
+    from afformer.streams.sources import names_source
+
+    return names_source(argument)
 
 
 def _print_summary(result: SegmentReport) -> None:
@@ -118,4 +182,4 @@ def _print_summary(result: SegmentReport) -> None:
     flow = result.flow
     rate = f", {flow.frames / flow.seconds:.1f} a second" if flow.seconds else ""
     dropped = f", {flow.dropped} dropped" if flow.dropped else ""
-    click.echo(f"{count(flow.frames, 'picture')} on {result.backend}{rate}{dropped}")
+    click.echo(f"{count(flow.frames, result.noun)} on {result.backend}{rate}{dropped}")

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from afformer.commands.options import FilePath, backend_option, json_option, open_model_options
+from afformer.commands.options import ModelFile, backend_option, json_option, open_model_options
 from afformer.commands.report import print_json
 from afformer.runtime.opening import OpenOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @backend_option
 @open_model_options
 @json_option
@@ -27,7 +27,8 @@ def inspect(model: Path, open_options: OpenOptions, as_json: bool) -> None:
 
 def _print_facts(model: Path, facts: dict[str, Any]) -> None:
     spec = facts["spec"]
-    click.echo(f"{model}: AFFormer-{spec['variant']}, {spec['precision']}, {facts['bytes'] / 1e6:.1f} MB")
+    precision = f"{spec['precision']} for {spec['target']}" if spec["target"] else spec["precision"]
+    click.echo(f"{model}: AFFormer-{spec['variant']}, {precision}, {facts['bytes'] / 1e6:.1f} MB")
     for kind, tensor in facts["tensors"].items():
         shape = "x".join(map(str, tensor["shape"]))
         click.echo(f"{kind:<11} {tensor['name']}: {tensor['dtype']} {shape}")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from afformer import assets
 from afformer.datasets import DATASETS
 from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions, Weights
 from afformer.runtime.choices import Device, Fit
@@ -17,9 +18,41 @@ from afformer.runtime.opening import OpenOptions
 from afformer.spec import Channels, ColorOrder
 
 FilePath = click.Path(path_type=Path)
+MODEL_SUFFIXES = (".onnx", ".engine", ".plan", ".pth", ".pt", ".safetensors")
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 E = TypeVar("E", bound=enum.Enum)
+
+
+class BundledOrFile(click.ParamType):  # type: ignore[type-arg] # generic in new versions of click only
+    """A file, or the name of what is bundled: a file of that name comes first."""
+
+    name = "file"
+
+    def __init__(self, bundled: Path) -> None:
+        self._bundled = bundled
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path that is meant."""
+        return assets.file_or_bundled(value, self._bundled)
+
+
+ModelFile = BundledOrFile(assets.MODEL)
+CheckpointFile = BundledOrFile(assets.CHECKPOINT)
+
+
+class CommaList(click.ParamType):  # type: ignore[type-arg] # generic in new versions of click only
+    """Choices separated by commas, for options that may be repeated as well."""
+
+    name = "list"
+
+    def __init__(self, choices: Iterable[str]) -> None:
+        self._choice = click.Choice(list(choices))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The choices that are named, in that order."""
+        parts = value if isinstance(value, tuple) else str(value).split(",")
+        return tuple(str(self._choice.convert(part.strip(), param, ctx)) for part in parts)
 
 
 def hxw(value: str) -> tuple[int, int]:

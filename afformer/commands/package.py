@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from afformer.commands.options import FilePath, json_option
+from afformer.commands.options import FilePath, ModelFile, json_option
 from afformer.commands.report import count, print_json
 
 
 @click.command()
-@click.argument("model", type=FilePath)
+@click.argument("model", type=ModelFile)
 @click.option("-o", "--out", "folder", type=FilePath, required=True, help="Folder to make; must be empty or missing.")
 @json_option
 def package(model: Path, folder: Path, as_json: bool) -> None:

@@ -52,12 +52,12 @@ def print_error(message: str) -> None:
     click.echo(f"Error: {' '.join(message.split())}", err=True)
 
 
-def exit_with(failures: Sequence[str], *, interrupted: bool = False) -> None:
-    """Reports pictures that failed, one line each, and ends the command if there are any or it was interrupted."""
+def exit_with(failures: Sequence[str], *, noun: str = "picture", interrupted: bool = False) -> None:
+    """Reports what failed, one line each, and ends the command if anything did or it was interrupted."""
     for reason in failures:
         print_error(reason)
     if failures:
-        print_error(f"{count(len(failures), 'picture')} could not be used")
+        print_error(f"{count(len(failures), noun)} could not be used")
     if failures or interrupted:
         sys.exit(INTERRUPTED if interrupted else 1)
 

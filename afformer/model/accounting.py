@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import torch
@@ -126,11 +127,16 @@ def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_cl
 def _read(copies: Copies, config: AFFormerConfig, path: Path) -> dict[str, Tensor]:
     """One tensor a name, float32, if all its copies are finite and equal."""
     found = {name: [tensor.weights() for tensor in tensors.values()] for name, tensors in copies.items()}
-    broken = [name for name in sorted(found) if not all(bool(t.isfinite().all()) for t in found[name])]
+    broken = [name for name in sorted(found) if not all(map(_is_finite, found[name]))]
     _report(path, config, (broken, "not-finite tensor"))
     torn = [name for name in sorted(found) if not all(torch.equal(found[name][0], t) for t in found[name][1:])]
     _report(path, config, (torn, "shared tensor whose copies differ", "shared tensors whose copies differ"))
     return {name: tensors[0] for name, tensors in found.items()}
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """A NaN anywhere is the smallest and the largest; in one pass, without a tensor of answers."""
+    return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 
 def _report(path: Path, config: AFFormerConfig, *found: tuple[list[str], str] | tuple[list[str], str, str]) -> None:

@@ -1,8 +1,11 @@
-"""What videos, cameras and streams share: opening and reading them with OpenCV, frame rates, reused buffers."""
+"""What cameras and streams share: opening and reading them with OpenCV, and their frame rates.
+
+OpenCV knows the cameras of every system by number, which PyAV does not. Streams stay beside them: they need neither
+exact times nor sound, and users set how FFmpeg opens them with `OPENCV_FFMPEG_CAPTURE_OPTIONS`.
+"""
 
 from __future__ import annotations
 
-import collections
 import functools
 import os
 import threading
@@ -10,18 +13,12 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from afformer.errors import ImageError
-from afformer.images import RGBImage
 from afformer.opencv import quiet_opencv
-from afformer.streams.frames import Frame
+from afformer.streams.buffers import BGRImage
+from afformer.streams.video_reading import PLAUSIBLE_FPS
 
-BGRImage = npt.NDArray[np.uint8]
-"""`(H, W, 3)` uint8, BGR: what OpenCV reads and writes."""
-
-PLAUSIBLE_FPS = 300
-"""A higher "frame rate" is the resolution of the time stamps of a video without a constant rate."""
 _LOG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
 _BARE = (cv2.VideoWriter.fourcc(*"MJPG"), cv2.VideoWriter.fourcc(*"MPNG"))
 _BARE_FPS = 25
@@ -102,23 +99,3 @@ def read_picture(capture: Capture, buffer: BGRImage | None) -> BGRImage | None:
     """The next picture, in `buffer` if its size fits; None at the end."""
     done, picture = capture.read(buffer)
     return np.asarray(picture, np.uint8) if done else None
-
-
-class FrameBuffers:
-    """RGB buffers that are reused once their frames are returned. For one reader; `give_back` from any thread."""
-
-    def __init__(self) -> None:
-        self._free: collections.deque[RGBImage] = collections.deque(maxlen=64)
-
-    def rgb(self, picture: BGRImage) -> RGBImage:
-        """The picture in RGB, in a buffer that nobody else uses."""
-        buffer = self._free.pop() if self._free else None
-        if buffer is None or buffer.shape != picture.shape:
-            buffer = np.empty_like(picture)
-        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=buffer)
-        return buffer
-
-    def give_back(self, frame: Frame) -> None:
-        """Takes back the buffer of a frame that is no longer used."""
-        if not isinstance(frame.content, ImageError):
-            self._free.append(frame.content)

@@ -18,3 +18,18 @@ class Output(enum.Enum):
     """The class map as numpy keeps it."""
     JSON = "_classes.json"
     """Each class's pixels and share."""
+
+
+class Codec(enum.Enum):
+    """What an annotated video is encoded with."""
+
+    H264 = "h264"
+    """Plays everywhere."""
+    HEVC = "hevc"
+    """Smaller files, slower."""
+    AV1 = "av1"
+    """Smaller files still, for newer players."""
+    MPEG4 = "mpeg4"
+    """MPEG-4 part 2: the fastest, with large files, for old players."""
+    MJPEG = "mjpeg"
+    """Every frame by itself, for editing: the largest files."""

@@ -66,6 +66,18 @@ class FlowReport:
         """Whether Ctrl-C or the system ended it."""
         return self.ending is Ending.INTERRUPTED
 
+    def add(self, other: FlowReport) -> None:
+        """Adds what another flow did after this one."""
+        for field in ("frames", "dropped", "seconds"):
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+        for field in ("read", "segment", "write"):
+            setattr(self.stages, field, getattr(self.stages, field) + getattr(other.stages, field))
+        self.worst_age_s = max(self.worst_age_s, other.worst_age_s)
+        self.worst_delay_s = max(self.worst_delay_s, other.worst_delay_s)
+        self.failures += other.failures
+        self.finished += other.finished
+        self.ending = other.ending
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from afformer.errors import ImageError
@@ -22,6 +23,7 @@ class Frame:
         path: The file it came from, if it came from a file.
         time_s: Seconds since the first frame of a video or stream; None for pictures.
         captured_at: When a live frame came in, in seconds since 1970; None for files.
+        shown_s: How long the frame is shown, in seconds, if a video says so.
     """
 
     index: int
@@ -30,6 +32,7 @@ class Frame:
     path: Path | None = None
     time_s: float | None = None
     captured_at: float | None = None
+    shown_s: float | None = None
 
     @property
     def image(self) -> RGBImage:
@@ -41,6 +44,25 @@ class Frame:
         if isinstance(self.content, ImageError):
             raise ValueError(f"frame {self.index} ({self.name}) holds an error and no picture: {self.content}")
         return self.content
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """What an annotated video takes over from a video file, besides its frames.
+
+    Attributes:
+        time_base: Unit of the frames' times, in seconds.
+        start_s: Time of the first frame after the start of the file, in seconds; the sound may start earlier.
+        end_s: Length of the film in seconds, if the file says it.
+        pixel_aspect: Width of a pixel as a multiple of its height, as the frames are shown.
+        sound: The file that holds the sound, if there is any.
+    """
+
+    time_base: Fraction
+    start_s: Fraction = Fraction(0)
+    end_s: float | None = None
+    pixel_aspect: Fraction = Fraction(1)
+    sound: Path | str | None = None
 
 
 class FrameSource(abc.ABC):
@@ -56,6 +78,10 @@ class FrameSource(abc.ABC):
     """The files it reads, which must not be overwritten."""
     live: bool = False
     """Whether frames arrive in real time. A live source yields the newest one and drops those nobody asked for."""
+    still: bool = False
+    """Whether these are single pictures, not frames of something that moves."""
+    track: Track | None = None
+    """The times and the sound of a video file."""
     dropped: int = 0
     """Frames that a live source has dropped so far."""
 

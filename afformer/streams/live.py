@@ -10,7 +10,6 @@ import collections
 import contextlib
 import dataclasses
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,9 @@ import cv2
 
 from afformer.errors import ImageError
 from afformer.opencv import quiet_opencv
-from afformer.streams.capture import BGRImage, Capture, FrameBuffers, open_capture, rate_of, read_picture
+from afformer.streams.addresses import without_secrets
+from afformer.streams.buffers import BGRImage, FrameBuffers
+from afformer.streams.capture import Capture, open_capture, rate_of, read_picture
 from afformer.streams.frames import Frame, FrameSource
 
 log = logging.getLogger(__name__)
@@ -236,7 +237,7 @@ def open_stream(url: str, retry: Retry = Retry()) -> LiveSource:
     Raises:
         ImageError: It cannot be reached, or holds no video.
     """
-    title = re.sub(r"//[^/@]*@", "//", url)  # no passwords in messages
+    title = without_secrets(url)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
 
     def connect() -> Capture:

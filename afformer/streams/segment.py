@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import sys
@@ -9,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from afformer.errors import OutputError
-from afformer.files import make_folder
+from afformer.errors import ImageError, OutputError
+from afformer.files import file_identity, make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
 from afformer.runtime.choices import Colours
@@ -18,17 +19,17 @@ from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import ModelSpec
-from afformer.streams.choices import Output
+from afformer.streams.choices import Codec, Output
 from afformer.streams.flow import segment_stream
-from afformer.streams.flow_report import FlowReport
+from afformer.streams.flow_report import Ending, FlowReport
 from afformer.streams.frames import Frame, FrameSource
-from afformer.streams.picture_files import PictureFiles
 from afformer.streams.sinks import FolderSink, JsonLinesSink, Sink, frame_report
 from afformer.streams.smoothing import Smoothing
-from afformer.streams.sources import SourceLocation, open_source
+from afformer.streams.sources import Opener, SourceLocation, openers
 from afformer.streams.video_sink import DEFAULT_FPS, VideoSink
 from afformer.streams.window import OpenCvGui, Window
 
+VIDEO_ENDING = "_overlay.mp4"
 OnProgress = Callable[[int, int | None], None]
 """Called with the number of frames done, and of all frames if that is known."""
 
@@ -50,6 +51,8 @@ class OutputOptions:
         smooth: Frames in a row that it takes to change a pixel of a video; 1 changes it at once.
         fps: Frames per second of the video, for sources without a rate of their own, such as numbered pictures; None
             means `DEFAULT_FPS`.
+        codec: What videos are encoded with.
+        file: The one file to write, of one picture or of a video, in place of names made in the folder.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -63,6 +66,8 @@ class OutputOptions:
     colours: Colours = Colours.AUTO
     smooth: int = 1
     fps: float | None = None
+    codec: Codec = Codec.H264
+    file: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +79,14 @@ class SegmentReport:
         pictures: What is in each picture, with the files written of it; empty for videos and cameras.
         written: Files that were written; for videos and cameras only those that cover all frames.
         flow: Frames, failures, dropped frames, seconds.
+        noun: What a person calls what was segmented: `picture` or `frame`.
     """
 
     backend: str
     pictures: list[dict[str, Any]]
     written: list[Path]
     flow: FlowReport
+    noun: str = "picture"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -111,28 +118,92 @@ def segment_pictures(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded_opencv())
-        frames = _without_results(stack.enter_context(open_source(source)), folder)
-        options = _with_defaults(output_options, frames, folder)
-        _check_fps(options, frames)
+        waiting = collections.deque(openers(source, lambda path: _is_result(path, folder)))
+        # Before the model, so that a source that is not there is told at once.
+        several = len(waiting) > 1
+        opened, failures = _first_that_opens(waiting)
+        stack.callback(opened.close)
+        options = _with_defaults(output_options, opened, folder)
+        _check_fps(options, opened)
+        _check_file(options, opened, several=several)
         backend = stack.enter_context(open_options.open_backend(model))
-        renderer = _renderer(backend.spec, options)
-        pictures = _PictureReports(backend.spec.classes, frames, on_progress)
-        window = None
-        if options.show:  # before the sinks, as it may fail
-            still = not (_is_video(frames) or options.video)
-            window = Window(renderer, OpenCvGui(), folder=folder or Path(), legend=options.legend, still=still)
-            stack.callback(window.close)
-        flow = segment_stream(
-            Segmenter(backend, fit=open_options.fit),
-            frames,
-            window=window,
-            sinks=_sinks(options, frames, renderer, folder),
-            smoothing=Smoothing(options.smooth) if options.smooth > 1 else None,
-            on_frame=pictures.add,
-        )
-        screenshots = window.screenshots if window else []
-        written = [*pictures.written, *screenshots, *flow.finished]
-        return SegmentReport(backend.description, pictures.reports, written, flow)
+        run = _Run(Segmenter(backend, fit=open_options.fit), backend.spec, folder, output_options, on_progress)
+        run.flow.failures += failures
+        run.segment(opened)
+        while waiting and run.flow.ending is Ending.SOURCE:
+            run.open_and_segment(waiting.popleft())
+        return SegmentReport(backend.description, run.pictures, run.written, run.flow, run.noun)
+
+
+def _first_that_opens(waiting: collections.deque[Opener]) -> tuple[FrameSource, list[Frame]]:
+    """Takes sources until one can be opened; also gives those that could not, with their errors.
+
+    Raises:
+        ImageError: None can be opened.
+    """
+    failures: list[Frame] = []
+    while True:
+        try:
+            return waiting.popleft()(), failures
+        except ImageError as error:
+            if not waiting:
+                raise
+            failures.append(Frame(len(failures), "", error))
+
+
+class _Run:
+    """Segments one source after the other, and sums up what was done."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        spec: ModelSpec,
+        folder: Path | None,
+        options: OutputOptions,
+        on_progress: OnProgress,
+    ) -> None:
+        self.pictures: list[dict[str, Any]] = []
+        self.written: list[Path] = []
+        self.flow = FlowReport()
+        self.noun = "picture"
+        self._segmenter, self._spec, self._folder = segmenter, spec, folder
+        self._options, self._on_progress = options, on_progress
+
+    def open_and_segment(self, opener: Opener) -> None:
+        """One of several sources: that it cannot be opened does not stop the others."""
+        try:
+            source = opener()
+        except ImageError as error:
+            self.flow.failures.append(Frame(0, "", error))
+            return
+        with source:
+            self.segment(source)
+
+    def segment(self, source: FrameSource) -> None:
+        options = _with_defaults(self._options, source, self._folder)
+        _check_fps(options, source)
+        self.noun = self.noun if source.still else "frame"
+        renderer = _renderer(self._spec, options)
+        reports = _PictureReports(self._spec.classes, source, self._on_progress)
+        with contextlib.ExitStack() as stack:
+            window = None
+            if options.show:  # before the sinks, as it may fail
+                still = source.still and not options.video
+                window = Window(
+                    renderer, OpenCvGui(), folder=self._folder or Path(), legend=options.legend, still=still
+                )
+                stack.callback(window.close)
+            flow = segment_stream(
+                self._segmenter,
+                source,
+                window=window,
+                sinks=_sinks(options, source, renderer, self._folder),
+                smoothing=Smoothing(options.smooth) if options.smooth > 1 else None,
+                on_frame=reports.add,
+            )
+        self.pictures += reports.reports
+        self.written += [*reports.written, *(window.screenshots if window else []), *flow.finished]
+        self.flow.add(flow)
 
 
 class _PictureReports:
@@ -146,7 +217,7 @@ class _PictureReports:
     def add(self, frame: Frame, classmap: ClassMap, files: list[Path]) -> None:
         self._done += 1
         self._on_progress(self._done, self._source.length)
-        if not _is_video(self._source):
+        if self._source.still:
             self.written += files
             report = frame_report(frame, classmap, self._classes)
             self.reports.append({**report, "files": [str(file) for file in files]})
@@ -158,25 +229,17 @@ def _renderer(spec: ModelSpec, options: OutputOptions) -> Renderer:
     )
 
 
-def _is_video(source: FrameSource) -> bool:
-    """Whether these are frames of a video, camera or stream, not pictures."""
-    return not isinstance(source, PictureFiles)
-
-
-def _without_results(source: FrameSource, folder: Path | None) -> FrameSource:
-    """Leaves out the results of an earlier run in a folder that also holds the pictures."""
-    if folder is None or not isinstance(source, PictureFiles) or len(source.paths) == 1:
-        return source
-    endings, here = tuple(output.value for output in Output), folder.resolve()
-    kept = [p for p in source.paths if not (p.name.endswith(endings) and p.parent.resolve() == here)]
-    return PictureFiles(kept) if kept else source
+def _is_result(path: Path, folder: Path | None) -> bool:
+    """Whether this is a result of an earlier run, in a folder that also holds what is segmented."""
+    endings = (*(output.value for output in Output), VIDEO_ENDING)
+    return folder is not None and path.name.endswith(endings) and path.parent.resolve() == folder.resolve()
 
 
 def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | None) -> OutputOptions:
     if options.outputs or options.video or options.json_lines or (folder is None and options.show):
         return options
-    outputs = () if _is_video(source) else (Output.OVERLAY, Output.MASK)
-    return dataclasses.replace(options, outputs=outputs, video=_is_video(source))
+    outputs = () if not source.still else (Output.OVERLAY,) if options.file else (Output.OVERLAY, Output.MASK)
+    return dataclasses.replace(options, outputs=outputs, video=not source.still)
 
 
 def _check_fps(options: OutputOptions, source: FrameSource) -> None:
@@ -188,6 +251,16 @@ def _check_fps(options: OutputOptions, source: FrameSource) -> None:
         )
 
 
+def _check_file(options: OutputOptions, source: FrameSource, *, several: bool) -> None:
+    """Whether one file can hold what was asked for."""
+    wanted = (len(options.outputs) + options.video + options.json_lines) * (2 if several else 1)
+    if options.file is None or (wanted == 1 and (not options.outputs or source.length == 1)):
+        return
+    frames = source.length or "many"
+    many = "several sources" if several else f"{frames} frames" if frames != 1 else f"{wanted} files"
+    raise OutputError(f"{options.file}: is one file, but there are {many} to write; name a folder")
+
+
 def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, folder: Path | None) -> list[Sink]:
     sinks: list[Sink] = []
     if folder is None:
@@ -196,14 +269,32 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
         return [JsonLinesSink(sys.stdout, renderer.classes)] if options.json_lines else []
     make_folder(folder)
     if options.outputs:
-        sinks.append(FolderSink(folder, renderer, options.outputs, legend=options.legend, protected=source.paths))
+        sinks.append(
+            FolderSink(
+                folder,
+                renderer,
+                options.outputs,
+                file=options.file,
+                legend=options.legend,
+                protected=source.paths,
+            )
+        )
     if options.video:
-        path = folder / f"{source.name}_overlay.mp4"
-        if path.resolve() in {taken.resolve() for taken in source.paths}:
+        path = options.file or folder / f"{source.name}{VIDEO_ENDING}"
+        if file_identity(path) in {file_identity(taken) for taken in source.paths} - {None}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
-        paced = _is_video(source) and (source.live or source.fps is None)
         fps = next(rate for rate in (source.fps, options.fps, DEFAULT_FPS) if rate is not None)
-        sinks.append(VideoSink(path, renderer, fps, paced=paced, legend=options.legend))
+        sinks.append(
+            VideoSink(
+                path,
+                renderer,
+                fps,
+                paced=source.live,
+                legend=options.legend,
+                codec=options.codec,
+                track=source.track,
+            )
+        )
     if options.json_lines:
-        sinks.append(JsonLinesSink(folder / f"{source.name}.jsonl", renderer.classes))
+        sinks.append(JsonLinesSink(options.file or folder / f"{source.name}.jsonl", renderer.classes))
     return sinks

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from afformer.errors import OutputError
-from afformer.files import check_writable, make_folder, replacing, write_file
+from afformer.files import check_writable, file_identity, make_folder, replacing, write_file
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
 from afformer.runtime.drawing.layout import beside, side_by_side
 from afformer.runtime.drawing.shares import class_shares
@@ -68,6 +68,7 @@ class FolderSink(Sink):
     run replaces another; results of an earlier run are replaced.
 
     Args:
+        file: The path of the only output of the only frame; its name is made from the frame's if left out.
         protected: Files that must never be overwritten: the inputs.
 
     Raises:
@@ -80,14 +81,16 @@ class FolderSink(Sink):
         renderer: Renderer,
         outputs: Iterable[Output] = (Output.OVERLAY, Output.MASK),
         *,
+        file: Path | None = None,
         legend: bool = False,
         protected: Collection[Path] = (),
     ) -> None:
+        self._file = file
         self.folder = folder
         self.renderer = renderer
         self.outputs = tuple(output for output in Output if output in set(outputs))
         self.legend = legend
-        self._protected = {path.resolve() for path in protected}
+        self._protected = {file_identity(path) for path in protected} - {None}
         self._taken: set[str] = set()
         make_folder(folder)
 
@@ -95,9 +98,9 @@ class FolderSink(Sink):
         image = frame.image
         # Frames of a video or camera are numbered; remembering the names of an endless stream would fill the memory.
         name = self._free_name(frame.name) if frame.time_s is None else frame.name
-        paths = [self.folder / f"{name}{output.value}" for output in self.outputs]
+        paths = [self._file or self.folder / f"{name}{output.value}" for output in self.outputs]
         for path in paths:
-            if path.resolve() in self._protected:
+            if file_identity(path) in self._protected:
                 raise OutputError(f"{path}: is one of the inputs and is not overwritten; choose another output folder")
         for output, path in zip(self.outputs, paths, strict=True):
             if output in (Output.OVERLAY, Output.SIDE_BY_SIDE):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import logging
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -11,42 +14,58 @@ import numpy as np
 from afformer.errors import OutputError
 from afformer.files import check_writable, replacing
 from afformer.images import ClassMap, RGBImage
-from afformer.opencv import quiet_opencv
 from afformer.runtime.render import Renderer
 from afformer.streams.annotation import annotate
-from afformer.streams.capture import PLAUSIBLE_FPS, BGRImage, quiet_ffmpeg
-from afformer.streams.frames import Frame
+from afformer.streams.choices import Codec
+from afformer.streams.encoding import CONTAINERS, VideoWriter
+from afformer.streams.frames import Frame, Track
 from afformer.streams.sinks import Sink
+from afformer.streams.video_reading import PLAUSIBLE_FPS
+
+log = logging.getLogger(__name__)
 
 DEFAULT_FPS = 25.0
 """For sources without a frame rate, such as numbered pictures."""
-_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
-_LONGEST_GAP_S = 2.0
-"""The longest time for which a paced video shows a picture, so that an hour without a stream does not become an hour
-of video."""
+_LONGEST_GAP_S = Fraction(2)
+"""The longest time for which the video of a live source shows a picture, so that an hour without a stream does not
+become an hour of video."""
+_FINE = Fraction(1, 90_000)
+"""The usual unit of times, in seconds."""
 
 
 class VideoSink(Sink):
-    """An annotated video: the overlay of every frame, at the size of the first one.
+    """An annotated video: the overlay of every frame, at the frame's time.
 
-    Written beside the target and put in its place by `close`, which checks that it can be read. Codecs take even sizes
-    only: an odd last row or column is left out.
+    Written beside the target and put in its place by `close`. Where the codec takes even sizes only, an odd last row or
+    column is left out. Its size is that of the first frame: what comes in another size from a camera or a video is
+    fitted into it, with black borders.
 
     Args:
-        path: `.mp4`, `.m4v`, `.mov`, `.mkv` (MPEG-4) or `.avi` (Motion JPEG).
-        paced: Repeat pictures where the frames' time stamps leave gaps, up to two seconds, so that the video of a
-            camera runs in real time. Otherwise every frame is written once.
+        path: `.mp4`, `.m4v`, `.mov`, `.mkv` or `.avi`.
+        fps: Frames a second where frames have no times.
+        paced: Shorten gaps between frames to two seconds, as a camera that was away leaves them.
+        legend: Draw a legend into the corner.
+        codec: What to encode with; by default H.264, and Motion JPEG in `.avi`.
+        track: Times, aspect ratio of the pixels and sound of a video file, to be taken over.
 
     Raises:
         OutputError: The ending stands for no known format, or nothing can be written there.
     """
 
     def __init__(
-        self, path: Path, renderer: Renderer, fps: float = DEFAULT_FPS, *, paced: bool = False, legend: bool = False
+        self,
+        path: Path,
+        renderer: Renderer,
+        fps: float = DEFAULT_FPS,
+        *,
+        paced: bool = False,
+        legend: bool = False,
+        codec: Codec | None = None,
+        track: Track | None = None,
     ) -> None:
-        if path.suffix.lower() not in _CODECS:
+        if path.suffix.lower() not in CONTAINERS:
             raise OutputError(
-                f"{path}: '{path.suffix}' is not a video format that can be written; use {', '.join(_CODECS)}"
+                f"{path}: '{path.suffix}' is not a video format that can be written; use {', '.join(CONTAINERS)}"
             )
         if not 0 < fps <= PLAUSIBLE_FPS:
             raise OutputError(f"{path}: a video must have between 0 and {PLAUSIBLE_FPS} frames a second, got {fps:g}")
@@ -54,27 +73,32 @@ class VideoSink(Sink):
         self.path = path
         self.fps = fps
         self.frames = 0
-        """Pictures written so far, including repeated ones."""
+        """Pictures written so far."""
         self._renderer, self._legend = renderer, legend
-        self._pace = Pace(fps) if paced else None
+        self._codec = codec or (Codec.MJPEG if path.suffix.lower() == ".avi" else Codec.H264)
+        self._step_s = 1 / Fraction(fps).limit_denominator(100_000)
+        self._track = track
+        self._clock = _Clock(self._step_s, track.start_s if track else Fraction(0), paced=paced)
         self._file = contextlib.ExitStack()
-        self._temporary = path
-        self._writer: cv2.VideoWriter | None = None
-        self._picture: BGRImage = np.empty((0, 0, 3), np.uint8)
+        self._writer: VideoWriter | None = None
+        self._size_hw = (0, 0)
+        self._ended_s = 0.0
 
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
         image = frame.image
-        writer = self._writer or self._start(image)
-        if image.shape != self._picture.shape:
+        writer = self._writer or self._start(frame)
+        fits = image.shape[:2] == self._size_hw
+        if not fits and frame.time_s is None:
+            height, width = self._size_hw
             raise OutputError(
                 f"{self.path}: a video has one size, but {frame.name} is {_size(image)} after frames of "
-                f"{_size(self._picture)}; write overlays instead"
+                f"{width}x{height}; write overlays instead"
             )
-        for _ in range(self._pace.repeats(frame.time_s) if self._pace else 0):
-            self._append(writer)
         drawn = annotate(self._renderer, image, classmap, legend=self._legend)
-        cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=self._picture)
-        self._append(writer)
+        drawn = drawn if fits else fit_into(drawn, self._size_hw)
+        writer.write(drawn, self._clock.time_of(frame), frame.shown_s)
+        self.frames += 1
+        self._ended_s = (frame.time_s or 0.0) + (frame.shown_s or 0.0)
         return []
 
     def close(self) -> list[Path]:
@@ -85,66 +109,71 @@ class VideoSink(Sink):
         """
         if self._writer is None:
             return []
-        self._writer.release()
-        self._writer = None
+        writer, self._writer = self._writer, None
+        film_s = self._track.end_s if self._track else None
         with self._file:
-            self._check()
+            # Where a run was interrupted, the rest of the sound would play to a picture that stands still.
+            writer.close(whole_sound=film_s is None or self._ended_s > film_s - 0.5)
         return [self.path]
 
-    def _start(self, image: RGBImage) -> cv2.VideoWriter:
+    def _start(self, frame: Frame) -> VideoWriter:
+        image = frame.image
         height, width = image.shape[:2]
+        track = self._track or Track(self._step_s if frame.time_s is None else _FINE)
         if min(height, width) < 2:
             raise OutputError(f"{self.path}: a video needs frames of 2x2 pixels or more, got {_size(image)}")
-        codec = cv2.VideoWriter.fourcc(*_CODECS[self.path.suffix.lower()])
-        quiet_ffmpeg()
         with contextlib.ExitStack() as file:
-            self._temporary = file.enter_context(replacing(self.path))
-            with quiet_opencv():
-                writer = cv2.VideoWriter(str(self._temporary), codec, self.fps, (width, height))
-            if not writer.isOpened():
-                raise OutputError(
-                    f"{self.path}: OpenCV cannot write a {_size(image)} video of {self.fps:g} frames a second; try .avi"
-                )
+            temporary = file.enter_context(replacing(self.path))
+            writer = VideoWriter(
+                temporary, (width, height), self._codec, track=track, fps=self.fps, title=str(self.path)
+            )
             self._file = file.pop_all()
-        self._writer, self._picture = writer, np.empty_like(image)
+        if writer.size_wh != (width, height):
+            log.warning(
+                "%s: is %dx%d, as %s takes even sizes only; frames are %s",
+                self.path,
+                *writer.size_wh,
+                self._codec.value,
+                _size(image),
+            )
+        self._writer, self._size_hw = writer, (height, width)
         return writer
 
-    def _append(self, writer: cv2.VideoWriter) -> None:
-        writer.write(self._picture)
-        self.frames += 1
 
-    def _check(self) -> None:
-        """OpenCV does not report a full disk, but the video then lacks frames, or its end."""
-        with quiet_opencv():
-            capture = cv2.VideoCapture(str(self._temporary))
-        counted = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
-        capture.release()
-        if counted < self.frames * 0.99 - 1:  # some containers round their length
-            raise OutputError(
-                f"{self.path}: only {max(0, int(counted))} of {self.frames} frames could be written; is the disk full?"
-            )
+@dataclasses.dataclass
+class _Clock:
+    """The time of each frame in the video, in seconds since its start."""
+
+    step_s: Fraction
+    start_s: Fraction
+    paced: bool
+    _count: int = 0
+    _last_s: Fraction = Fraction(0)
+    _cut_s: Fraction = Fraction(0)
+
+    def time_of(self, frame: Frame) -> Fraction:
+        self._count += 1
+        if frame.time_s is None:
+            return self.start_s + (self._count - 1) * self.step_s
+        time_s = Fraction(frame.time_s)
+        if self.paced:
+            if self._count == 1:
+                self._cut_s = time_s
+            self._cut_s += max(Fraction(0), time_s - self._cut_s - self._last_s - _LONGEST_GAP_S)
+            self._last_s = time_s - self._cut_s
+            return self._last_s
+        return self.start_s + time_s
 
 
-class Pace:
-    """How often to repeat the last picture so that a video keeps up with its frames' time stamps."""
-
-    def __init__(self, fps: float) -> None:
-        self._fps = fps
-        self._written = 0
-        self._start_s = 0.0
-
-    def repeats(self, time_s: float | None) -> int:
-        """Pictures missing before the frame with this time stamp (seconds), which then counts as written."""
-        time_s = time_s or 0.0
-        if self._written == 0:
-            self._start_s = time_s
-        missing = round((time_s - self._start_s) * self._fps) - self._written
-        longest = int(_LONGEST_GAP_S * self._fps)
-        if missing > longest:
-            self._start_s += (missing - longest) / self._fps
-        missing = min(max(0, missing), longest)
-        self._written += missing + 1
-        return missing
+def fit_into(picture: RGBImage, size_hw: tuple[int, int]) -> RGBImage:
+    """Resizes a picture to fit into a size, with black borders."""
+    height, width = size_hw
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    inner = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner, interpolation=cv2.INTER_AREA)
+    return canvas
 
 
 def _size(image: RGBImage) -> str:

@@ -71,7 +71,8 @@ class TrainOptions:
         checks: How often in a run the weights are saved and validated, at even distances.
         stop_after: Check to stop after; a run with the same options goes on from there.
         workers: Threads that read pictures.
-        memory_gb: Pictures are kept in memory if they take no more than this, else read again for every batch.
+        memory_gb: Pictures are kept in memory if they take no more than this (for a moment twice), else read again for
+            every batch.
         changes: How pictures are changed.
     """
 

@@ -116,16 +116,17 @@ class Pictures:
         return read_labelled(self._dataset, *pair)
 
     def _together(self, items: Sequence[tuple[RGBImage, ClassMap]]) -> Batch:
-        images = np.full((len(items), *self.canvas_hw, 3), GREY, np.uint8)
+        images = np.empty((len(items), 3, *self.canvas_hw), np.uint8)
+        images[:] = np.array(GREY, np.uint8)[:, None, None]
         labels = np.full((len(items), *self.canvas_hw), datasets.IGNORE, np.uint8)
         sizes = np.zeros((len(items), 2), np.float32)
         for index, item in enumerate(items):
             image, label = _fitting(*item, self.canvas_hw)
             height, width = sizes[index] = label.shape
-            images[index, : int(height), : int(width)] = image
-            labels[index, : int(height), : int(width)] = label
+            images[index, :, :height, :width] = image.transpose(2, 0, 1)
+            labels[index, :height, :width] = label
         return Batch(
-            torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).contiguous(),
+            torch.from_numpy(images).to(self._device),
             torch.from_numpy(labels).to(self._device),
             torch.from_numpy(sizes).to(self._device),
         )

@@ -69,7 +69,7 @@ OnnxRuntime find_onnxruntime(const std::filesystem::path& library) {
     }
     void* const symbol = library_symbol(loaded, "OrtGetApiBase");
     if (symbol == nullptr) {
-        throw Error(ErrorCode::backend, text_of(path) + ": is no ONNX Runtime, since it has no OrtGetApiBase; name " +
+        throw Error(ErrorCode::backend, text_of(path) + ": is not ONNX Runtime, since it has no OrtGetApiBase; name " +
                                             default_library + remedy);
     }
     const auto get_base = reinterpret_cast<const OrtApiBase*(ORT_API_CALL*)()>(symbol);

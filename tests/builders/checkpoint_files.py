@@ -134,6 +134,16 @@ def old_tar(state: dict[str, Tensor]) -> bytes:
     return tar(*(member(name, part) for name, part in parts.items()))
 
 
+def old_tar_with_a_view(offset: int, elements: int) -> bytes:
+    """A tar archive whose only tensor `x` has a storage that is a part of another, of the numbers 0 to 15."""
+    whole = struct.pack("<q", 16) + np.arange(16, dtype="<f4").tobytes()
+    views = pickle.dumps([(6, 5, offset, elements)], 2)
+    stored = pickle.dumps(1, 2) + pickle.dumps((5, "cpu", torch.FloatStorage), 2) + whole + views
+    tensors = pickle.dumps(1, 2) + pickle.dumps((7, 6, torch.FloatTensor), 2) + struct.pack("<4q", 1, elements, 1, 0)
+    content = b"\x80\x02" + one(text("7") + b"Q")
+    return tar(member("storages", stored), member("tensors", tensors), member("pickle", content))
+
+
 def npz() -> bytes:
     """A NumPy archive."""
     buffer = io.BytesIO()

@@ -45,7 +45,6 @@ def test_what_cannot_be_exported_is_one_clear_line(tmp_path: Path) -> None:
     assert "name the file .onnx" in refused(assets.CHECKPOINT, "m.bin")
     assert "must be at least 64" in refused(assets.CHECKPOINT, "m.onnx", "32x64")
     assert "no such checkpoint" in refused(tmp_path / "no.pth", "m.onnx")
-    assert "cannot be written" in refused(assets.CHECKPOINT, "no/m.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from afformer import assets
 from afformer.images import read_image, read_label
 from tests.builders.cli import STREET, error_of, run
+from tests.builders.videos import write_clip
 
 
 def test_infer_writes_what_was_asked_for_at_the_size_of_the_picture(tmp_path: Path) -> None:
@@ -117,3 +118,76 @@ def test_full_or_protected_disk_is_one_line_and_leaves_nothing(
     error = error_of(run("infer", assets.MODEL, STREET, "-o", tmp_path))
     assert f"cannot be written ({os.strerror(failure)})" in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_model_the_bundled_one_is_taken_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("infer", STREET)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("model: tiny-camvid, which is bundled")
+    written = {path.name for path in (tmp_path / "afformer-output").iterdir()}
+    assert written == {f"{STREET.stem}_overlay.png", f"{STREET.stem}_mask.png"}
+
+
+def test_the_bundled_model_has_a_name_unless_a_file_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert json.loads(run("inspect", "tiny-camvid", "--json").stdout)["path"] == str(assets.MODEL)
+    Path("tiny-camvid").write_text("something else")
+    assert "no backend opens" in error_of(run("inspect", "tiny-camvid"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["street.jpg", "m.onnx"], "the model comes first: afformer-cli infer m.onnx street.jpg"),
+        (["m.onnx"], "name what to segment with m.onnx"),
+        (["tiny-camvid"], "name what to segment with tiny-camvid"),
+    ],
+)
+def test_arguments_in_the_wrong_order_are_told_the_right_one(arguments: list[str], hint: str) -> None:
+    result = run("infer", *arguments)
+    assert result.exit_code == 2
+    assert hint in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a/b/out.png", []), ("out.jpg", []), ("mask.png", ["--write", "mask"]), ("ids.npy", ["--write", "npy"])],
+)
+def test_one_picture_goes_into_the_file_that_is_named(tmp_path: Path, name: str, options: list[str]) -> None:
+    result = run("infer", assets.MODEL, STREET, "-o", tmp_path / name, *options)
+    assert result.exit_code == 0, result.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "many"),
+    [
+        (assets.pictures(), [], "2 frames"),
+        ([STREET], ["--write", "overlay,mask"], "2 files"),
+    ],
+)
+def test_a_file_cannot_hold_several_results(tmp_path: Path, sources: list[Path], options: list[str], many: str) -> None:
+    error = error_of(run("infer", assets.MODEL, *sources, "-o", tmp_path / "out.png", *options))
+    assert f"out.png: is one file, but there are {many} to write; name a folder" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_are_named_with_commas_or_one_by_one(tmp_path: Path) -> None:
+    run("infer", assets.MODEL, STREET, "-o", tmp_path, "--write", "overlay, mask", "--write", "json")
+    assert {path.name.removeprefix(STREET.stem) for path in tmp_path.iterdir()} == {
+        "_overlay.png",
+        "_mask.png",
+        "_classes.json",
+    }
+    result = run("infer", assets.MODEL, STREET, "-o", tmp_path, "--write", "overlay,nonsense")
+    assert result.exit_code == 2
+    assert "'nonsense' is not one of" in result.stderr
+
+
+def test_frames_are_not_called_pictures(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 3)
+    result = run("infer", assets.MODEL, clip, "-o", tmp_path / "out.mp4")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[0] == str(tmp_path / "out.mp4")
+    assert result.stdout.splitlines()[-1].startswith("3 frames on")

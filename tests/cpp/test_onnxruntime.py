@@ -61,7 +61,7 @@ def test_int8_is_not_run_on_cuda(drive: Drive, between: Path, tmp_path: Path) ->
     problem = drive(path, "--library", str(between), "--device", "cuda").problem
     assert isinstance(problem, BackendError)
     assert str(problem) == (
-        f"{path}: is INT8, which ONNX Runtime's CUDA kernels do not compute in; build an engine of INT8 for TensorRT "
+        f"{path}: is INT8, which ONNX Runtime's CUDA kernels cannot compute; build an INT8 TensorRT engine "
         "(`afformer-cli engine MODEL --precision int8`), or choose the device cpu"
     )
     assert drive(path, "--library", str(between), "--device", "cpu").problem is None

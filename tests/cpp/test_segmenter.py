@@ -333,7 +333,7 @@ def test_a_library_that_does_not_serve_is_one_clear_line(
     cases = {
         tmp_path / "nowhere.so": r"ONNX Runtime cannot be loaded \(.*No such file.*\); install it, or name its library",
         tmp_path / "text.so": r"ONNX Runtime cannot be loaded \(.*\); install it, or name its library",
-        _library(other, "int nothing;"): r"is no ONNX Runtime, since it has no OrtGetApiBase; ",
+        _library(other, "int nothing;"): r"is not ONNX Runtime, since it has no OrtGetApiBase; ",
         _library(old, TOO_OLD): r"is ONNX Runtime 1\.7\.2, but 1\.11 or newer is needed; install a newer one",
     }
     for path, text in cases.items():

@@ -161,9 +161,10 @@ def test_missing_unexpected_and_misshapen_keys_are_all_listed(tmp_path: Path) ->
         load_checkpoint(saved(tmp_path / "b.pth", {**OFFICIAL, "backbone.stem.9.extra": torch.zeros(1)}))
 
 
-def test_tensors_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("value", "place"), [(float("nan"), 0), (float("inf"), 2), (-float("inf"), 4)])
+def test_tensors_that_are_not_finite_are_refused(tmp_path: Path, value: float, place: int) -> None:
     broken = OFFICIAL["decode_head.conv_seg.bias"].clone()
-    broken[0] = float("nan")
+    broken[place] = value
     with pytest.raises(CheckpointError, match=r"not-finite tensor: head\.classify\.bias"):
         load_checkpoint(saved(tmp_path / "a.pth", {**OFFICIAL, "decode_head.conv_seg.bias": broken}))
 

@@ -12,7 +12,7 @@ from tests.builders.videos import write_clip
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_damaged_video_is_read_without_a_word_and_the_environment_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_damaged_video_is_read_with_one_warning_and_the_environment_stays_as_it_was(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", 60)
     data = bytearray(clip.read_bytes())
     for at in range(3000, len(data) - 3000, 97):
@@ -29,13 +29,6 @@ def test_a_damaged_video_is_read_without_a_word_and_the_environment_stays_as_it_
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV")}
     command = [sys.executable, "-c", code, str(clip)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    loud = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment | {"OPENCV_FFMPEG_LOGLEVEL": "16"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "damaged" in loud.stdout + loud.stderr  # what the user has set is left alone
+    assert (done.returncode, done.stdout) == (0, "")
+    (warning,) = done.stderr.splitlines()
+    assert "a.mp4: is damaged; " in warning

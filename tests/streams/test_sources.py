@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from afformer.errors import ImageError
-from afformer.streams.sources import open_source
+from afformer.streams.sources import open_source, openers
 from afformer.streams.video_file import VideoFile
 from tests.builders.videos import mjpeg_server, write_clip
 
@@ -187,3 +188,99 @@ def test_what_moves_must_be_the_only_source(tmp_path: Path, monkeypatch: pytest.
 class QuietFiles(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
+
+
+class Server:
+    """Answers any path with what it is given, and counts the requests."""
+
+    def __init__(self, kind: str, content: bytes, status: int = 200) -> None:
+        self.requests: list[str] = []
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.requests.append(self.headers.get("Authorization", ""))
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/octet-stream"])
+def test_a_picture_behind_a_url_is_fetched_once(tmp_path: Path, kind: str) -> None:
+    with Server(kind, picture(tmp_path / "a.png", 200).read_bytes()) as server:
+        with open_source(f"http://me:s3cr%40@{server.address}/street.png?token=s3cr") as source:
+            assert (source.still, source.name) == (True, "street")
+            (frame,) = source
+        assert frame.image[0, 0].tolist() == [200, 0, 0]
+        assert server.requests == ["Basic bWU6czNjckA="]  # me:s3cr@
+
+
+def test_a_picture_that_is_not_there_is_one_clear_line_without_secrets() -> None:
+    with Server("text/plain", b"none", 404) as server, pytest.raises(ImageError, match="is not there") as caught:
+        open_source(f"http://me:s3cr@{server.address}/a.jpg?token=s3cr")
+    assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["stream", "video.mjpg", "a.mjpeg", "a.mp4"])
+def test_motion_jpeg_is_live_whatever_its_url_ends_with(ending: str) -> None:
+    with mjpeg_server(frames_per_connection=1000) as url, open_source(url.replace("stream", ending)) as source:
+        assert source.live
+        assert next(iter(source)).image.shape == (120, 160, 3)
+
+
+def test_linked_folders_belong_to_a_folder_and_each_is_visited_once(tmp_path: Path) -> None:
+    picture(tmp_path / "all" / "a" / "b" / "1.png")
+    picture(tmp_path / "elsewhere" / "2.png")
+    (tmp_path / "all" / "loop").symlink_to(tmp_path / "all")
+    (tmp_path / "all" / "again").symlink_to(tmp_path / "all" / "a" / "b")
+    (tmp_path / "all" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert names(open_source(tmp_path / "all").paths, tmp_path / "all") == ["a/b/1.png", "linked/2.png"]
+
+
+def test_brackets_in_the_names_of_folders_are_not_patterns(tmp_path: Path) -> None:
+    picture(tmp_path / "set [1]" / "a.png")
+    picture(tmp_path / "set 1" / "b.png")
+    assert names(open_source(str(tmp_path / "set [1]" / "*.png")).paths, tmp_path) == ["set [1]/a.png"]
+
+
+def test_pictures_that_cannot_be_read_are_counted_by_format(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "a.png").rename(tmp_path / "a.jfif")
+    for name in ("b.CR2", "c.cr2", "d.psd", "note.txt"):
+        (tmp_path / name).touch()
+    assert names(open_source(tmp_path).paths, tmp_path) == ["a.jfif"]
+    assert "files in formats that cannot be read are left out: 2 .cr2, 1 .psd" in capfd.readouterr().err
+
+
+def test_a_folder_stands_for_its_pictures_and_each_of_its_videos(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    for name in ("x/street.mp4", "y/street.avi"):
+        (tmp_path / name).parent.mkdir()
+        write_clip(tmp_path / name, 3)
+    frames = [[frame.name for frame in opener()] for opener in openers(tmp_path)]
+    assert frames == [["a"], [f"street_00000{i}" for i in range(3)], [f"street-2_00000{i}" for i in range(3)]]
+
+
+def test_a_gif_is_a_picture_unless_it_moves(tmp_path: Path) -> None:
+    still, moving = Image.new("RGB", (8, 8)), [Image.new("RGB", (8, 8), (i, 0, 0)) for i in (0, 99, 200)]
+    still.save(tmp_path / "a.gif")
+    moving[0].save(tmp_path / "b.gif", save_all=True, append_images=moving[1:])
+    assert (open_source(tmp_path / "a.gif").still, len(list(open_source(tmp_path / "a.gif")))) == (True, 1)
+    assert (open_source(tmp_path / "b.gif").still, len(list(open_source(tmp_path / "b.gif")))) == (False, 3)

@@ -1,17 +1,23 @@
-"""Video files and stdin, with the codecs that OpenCV's wheel brings."""
+"""Video files and stdin, with the codecs that PyAV's wheel brings."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from afformer.errors import ImageError
+from afformer.streams.sources import open_source
 from afformer.streams.video_file import VideoFile
+from tests.builders.film import write_film
 from tests.builders.videos import street, write_clip
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +65,7 @@ def test_a_video_that_is_cut_off_ends_with_an_error(tmp_path: Path) -> None:
     *good, last = VideoFile(tmp_path / "cut.avi")
     assert 10 < len(good) < 30
     assert isinstance(last.content, ImageError)
-    assert f"cut.avi: ends after {len(good)} of 40 frames" in str(last.content)
+    assert f"cut.avi: ends after {len(good)} of 40 frames; the file is truncated" in str(last.content)
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 5000])
@@ -67,7 +73,7 @@ def test_anything_but_a_video_is_one_clear_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(ImageError, match=r"a\.mp4: is not a video that OpenCV can read") as caught:
+    with pytest.raises(ImageError, match=r"a\.mp4: is not a video that can be read") as caught:
         VideoFile(tmp_path / "a.mp4")
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
@@ -94,7 +100,7 @@ def test_bare_pictures_have_no_rate_and_no_time_stamps_but_motion_jpeg_in_a_cont
         (bare, None, [None] * 6),
         (write_clip(tmp_path / "a.avi", 3), 25, [0, 0.04, 0.08]),
     ):
-        with VideoFile(path) as source:
+        with open_source(path) as source:
             assert source.fps == fps
             assert [frame.time_s and round(frame.time_s, 6) for frame in source] == times
 
@@ -105,8 +111,109 @@ def test_stdin_without_a_video_is_one_clear_line() -> None:
 
 
 def test_a_video_that_cannot_be_piped_is_an_error_and_not_empty(tmp_path: Path) -> None:
-    ((_, problem),) = read_stdin(write_clip(tmp_path / "a.mp4", 200, size_hw=(240, 320)).read_bytes())
+    problem = read_stdin(write_clip(tmp_path / "a.mp4", 200, size_hw=(240, 320)).read_bytes())
     assert "stdin: holds no video or pictures that can be read from a pipe" in str(problem)
+
+
+@pytest.mark.parametrize("end", [b"", b"\0\0", b"\n"])
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "GIF"])
+def test_one_picture_on_stdin_is_one_still_picture(fmt: str, end: bytes) -> None:
+    data = io.BytesIO()
+    Image.fromarray(street(1)[0]).save(data, fmt)
+    assert read_stdin(data.getvalue() + end) == [("stdin", (120, 160, 3))]
+
+
+def test_pictures_on_stdin_keep_their_sizes_and_stand_upright() -> None:
+    data = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for size in ((120, 160), (60, 80)):
+        Image.fromarray(street(1, size)[0]).save(data, "JPEG", exif=exif)
+    assert read_stdin(data.getvalue()) == [("stdin_000000", (160, 120, 3)), ("stdin_000001", (80, 60, 3))]
+
+
+def test_a_photo_that_brings_other_versions_of_itself_is_one_picture() -> None:
+    data = io.BytesIO()
+    photo, preview = (Image.fromarray(street(1, size)[0]) for size in ((120, 160), (60, 80)))
+    photo.save(data, "MPO", save_all=True, append_images=[preview])
+    assert read_stdin(data.getvalue()) == [("stdin", (120, 160, 3))]
+
+
+def test_a_stream_of_pictures_that_breaks_off_ends_with_an_error() -> None:
+    pictures = [cv2.imencode(".jpg", image)[1].tobytes() for image in street(3)]
+    *good, (_, problem) = read_stdin(b"".join(pictures)[:-2000])
+    assert [name for name, _ in good] == ["stdin_000000", "stdin_000001"]
+    assert "stdin, picture 3: is truncated" in problem
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_a_film_stands_upright(tmp_path: Path, rotation: int) -> None:
+    path = write_film(tmp_path / "a.mp4", [0, 0.04], rotation=rotation, aspect=Fraction(4, 3))
+    with VideoFile(path) as source:
+        frame = next(iter(source))
+        expected = np.rot90(street(1)[0], rotation // 90)
+        assert frame.image.shape == expected.shape
+        assert np.abs(frame.image - expected.astype(float)).mean() < 6
+        assert source.track
+        assert source.track.pixel_aspect == (Fraction(3, 4) if rotation % 180 else Fraction(4, 3))
+
+
+def test_a_cover_picture_does_not_hide_the_film(tmp_path: Path) -> None:
+    frames = list(VideoFile(write_film(tmp_path / "a.mp4", [i / 25 for i in range(6)], cover=True)))
+    assert [frame.image.shape for frame in frames] == [(120, 160, 3)] * 6
+
+
+@pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_converted_and_said(tmp_path: Path, curve: int, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    colours = {"color_trc": curve, "color_primaries": 9, "colorspace": 9, "color_range": 1}
+    path = write_film(tmp_path / "a.mkv", [0, 0.04], colours=colours)
+    frame = next(iter(VideoFile(path)))
+    assert f"{name} (HDR) colours are converted" in capfd.readouterr().err
+    with av.open(str(path)) as container:
+        flat = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    assert frame.image.std() > 1.1 * flat.std()
+
+
+CONTAINERS = {
+    "a.mp4": {},
+    "fast.mp4": {"movflags": "+faststart"},
+    "frag.mp4": {"movflags": "+frag_keyframe+empty_moov"},
+    "a.mkv": {},
+    "live.mkv": {"live": "1"},
+    "a.mov": {},
+    "a.avi": {},
+    "a.ts": {},
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_whole_file_is_not_said_to_be_truncated(tmp_path: Path, name: str) -> None:
+    codec = "mpeg4" if name.endswith(".avi") else "libx264"
+    path = write_film(
+        tmp_path / name, [i / 25 for i in range(40)], codec=codec, sound="mp2", sound_s=3, options=CONTAINERS[name]
+    )
+    frames = list(VideoFile(path))
+    assert [isinstance(frame.content, ImageError) for frame in frames] == [False] * 40
+
+
+@pytest.mark.parametrize("name", ["fast.mp4", "frag.mp4", "a.mkv", "a.avi", "a.ts"])
+@pytest.mark.parametrize("kept", [0.6, 0.97])
+def test_a_truncated_file_is_said_to_be_truncated(tmp_path: Path, name: str, kept: float) -> None:
+    codec = "mpeg4" if name.endswith(".avi") else "libx264"
+    path = write_film(tmp_path / name, [i / 25 for i in range(200)], codec=codec, options=CONTAINERS[name])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept) // 188 * 188 + 50])
+    *frames, last = VideoFile(path)
+    assert len(frames) > 20
+    assert "truncated" in str(last.content)
+
+
+def test_a_video_without_its_index_is_said_to_be_truncated(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.mp4", [i / 25 for i in range(40)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match="the file is truncated"):
+        VideoFile(path)
 
 
 def read_stdin(data: bytes) -> object:

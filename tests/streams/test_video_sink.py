@@ -1,20 +1,24 @@
-"""Annotated videos, with the codecs that OpenCV's wheel brings."""
+"""Annotated videos, with the codecs that PyAV's wheel brings."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afformer.errors import ImageError, OutputError
+from afformer.streams.choices import Codec
 from afformer.streams.frames import Frame
 from afformer.streams.video_file import VideoFile
-from afformer.streams.video_sink import Pace, VideoSink
+from afformer.streams.video_sink import VideoSink
+from tests.builders.film import film, write_film
 from tests.builders.videos import RENDERER, SIZE_HW, by_brightness, facts, street, write_ride
 
 ROOT = Path(__file__).parents[2]
@@ -67,20 +71,125 @@ def test_odd_sizes_lose_their_last_row_and_column(tmp_path: Path) -> None:
     assert facts(tmp_path / "out.mp4") == (1, 25.0, (60, 80))
 
 
-def test_a_paced_video_runs_as_fast_as_the_world(tmp_path: Path) -> None:
+def test_a_live_video_keeps_the_times_of_its_frames_and_shortens_long_gaps(tmp_path: Path) -> None:
     sink = VideoSink(tmp_path / "out.mp4", RENDERER, 10, paced=True)
-    write_ride(sink, 4, [0.0, 0.1, 0.5, 0.6])
-    assert sink.frames == facts(tmp_path / "out.mp4")[0] == 7
+    write_ride(sink, 5, [7.0, 7.1, 7.5, 60.0, 60.25])
+    assert film(tmp_path / "out.mp4").times_s == pytest.approx([0, 0.1, 0.5, 2.5, 2.75], abs=1e-4)
 
 
-@given(st.lists(st.floats(0, 3), min_size=1, max_size=30), st.sampled_from([1.0, 12.5, 30.0]))
-def test_pacing_keeps_up_but_never_runs_more_than_a_gap_ahead(gaps: list[float], fps: float) -> None:
-    pace, written, now, capped = Pace(fps), 0, 0.0, 0.0
-    for i, gap in enumerate(gaps):
-        now, capped = now + gap * (i > 0), capped + min(gap, 2.0 + 1 / fps) * (i > 0)
-        written += pace.repeats(now) + 1
-        assert written >= i + 1  # every frame is written
-    assert written <= capped * fps + len(gaps) + 1
+@given(st.lists(st.floats(0, 30), min_size=2, max_size=12))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_times_of_a_live_video_rise_and_no_gap_is_longer_than_two_seconds(tmp_path: Path, gaps: list[float]) -> None:
+    times = [sum(gaps[: i + 1]) for i in range(len(gaps))]
+    write_ride(VideoSink(tmp_path / "out.mp4", RENDERER, 10, paced=True), len(times), times)
+    steps = np.diff(film(tmp_path / "out.mp4").times_s)
+    assert len(steps) == len(times) - 1
+    assert (steps > 0).all()
+    assert (steps <= 2.001).all()
+
+
+def test_frames_of_a_video_are_shown_at_the_times_of_the_source(tmp_path: Path) -> None:
+    times = [0, 0.1, 0.15, 0.9, 2.4, 2.41]
+    source = VideoFile(write_film(tmp_path / "vfr.mp4", times))
+    annotate(source, tmp_path / "out.mp4")
+    assert film(tmp_path / "out.mp4").times_s == pytest.approx(times, abs=1e-4)
+
+
+def test_times_are_kept_without_a_track_too(tmp_path: Path) -> None:
+    times = [0, 0.013, 0.6]
+    write_ride(VideoSink(tmp_path / "out.mp4", RENDERER), 3, times)
+    assert film(tmp_path / "out.mp4").times_s == pytest.approx(times, abs=1e-4)
+
+
+def test_an_odd_size_is_kept_where_the_codec_takes_it_and_said_where_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = street(1, (61, 81))[0]
+    for codec, size in ((Codec.H264, (60, 80)), (Codec.MPEG4, (61, 81)), (Codec.MJPEG, (61, 81))):
+        with VideoSink(tmp_path / "out.mp4", RENDERER, codec=codec) as sink:
+            sink.write(Frame(0, "a", image), by_brightness(image))
+        assert film(tmp_path / "out.mp4").size_hw == size
+        said = capfd.readouterr().err
+        assert ("is 80x60, as h264 takes even sizes only; frames are 81x61" in said) == (codec is Codec.H264)
+
+
+def test_a_frame_of_another_size_is_fitted_into_the_video(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path / "out.mp4", RENDERER)
+    for i, size in enumerate(((120, 160), (60, 160), (240, 320))):
+        image = street(1, size)[0]
+        sink.write(Frame(i, "a", image, time_s=i / 25), by_brightness(image))
+    sink.close()
+    _, wide, large = (frame.image for frame in VideoFile(tmp_path / "out.mp4"))
+    assert wide.shape == large.shape == (120, 160, 3)
+    assert wide[:25].mean() < 5 < wide[40:80].mean()
+    assert large[:25].mean() > 5
+
+
+@pytest.mark.parametrize("sound", ["aac", "libmp3lame", "libopus", "flac"])
+def test_the_sound_is_copied_as_it_is(tmp_path: Path, sound: str) -> None:
+    clip = write_film(tmp_path / "a.mkv", [i / 25 for i in range(10)], sound=sound)
+    annotate(VideoFile(clip), tmp_path / "out.mp4")
+    ((codec, times),) = film(tmp_path / "out.mp4").sound
+    ((known, expected),) = film(clip).sound
+    assert codec == known
+    assert len(times) == len(expected)
+    assert times == pytest.approx(expected, abs=0.002)
+
+
+def test_sound_that_mp4_does_not_take_is_encoded_again_at_its_time(tmp_path: Path) -> None:
+    clip = write_film(tmp_path / "a.mkv", [i / 25 for i in range(10)], sound="pcm_s16le", sound_s=1.5)
+    annotate(VideoFile(clip), tmp_path / "out.mp4")
+    ((codec, times),) = film(tmp_path / "out.mp4").sound
+    assert codec == "aac"
+    assert times[0] == pytest.approx(0, abs=0.03)
+    assert times[-1] == pytest.approx(1.5, abs=0.05)
+
+
+def test_an_interrupted_video_has_no_more_sound_than_pictures(tmp_path: Path) -> None:
+    source = VideoFile(write_film(tmp_path / "a.mp4", [i / 25 for i in range(100)], sound="aac", sound_s=4))
+    sink = VideoSink(tmp_path / "out.mp4", RENDERER, track=source.track)
+    for frame in itertools.islice(source, 25):
+        sink.write(frame, by_brightness(frame.image))
+    sink.close()
+    ((_, times),) = film(tmp_path / "out.mp4").sound
+    assert times[-1] == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_pixels_keep_their_aspect_ratio(tmp_path: Path) -> None:
+    clip = write_film(tmp_path / "a.mp4", [0, 0.04], aspect=Fraction(16, 11))
+    annotate(VideoFile(clip), tmp_path / "out.mp4")
+    assert film(tmp_path / "out.mp4").aspect == Fraction(16, 11)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "expected"),
+    [
+        (Codec.H264, "a.mp4", "h264"),
+        (Codec.HEVC, "a.mp4", "hevc"),
+        (Codec.MPEG4, "a.mp4", "mpeg4"),
+        (Codec.MJPEG, "a.mkv", "mjpeg"),
+        (None, "a.mp4", "h264"),
+        (None, "a.avi", "mjpeg"),
+    ],
+)
+def test_the_codec_is_the_one_that_was_asked_for(tmp_path: Path, codec: Codec | None, name: str, expected: str) -> None:
+    write_ride(VideoSink(tmp_path / name, RENDERER, codec=codec), 3)
+    made = film(tmp_path / name)
+    assert (made.codec, len(made.times_s)) == (expected, 3)
+
+
+@pytest.mark.parametrize("fps", [0.2, 1, 12.5, 29.97, 240, 1000])
+@pytest.mark.parametrize("codec", [Codec.H264, Codec.MPEG4])
+def test_every_frame_rate_is_kept(tmp_path: Path, fps: float, codec: Codec) -> None:
+    write_ride(VideoSink(tmp_path / "out.mp4", RENDERER, fps, codec=codec), 4)
+    assert film(tmp_path / "out.mp4").times_s == pytest.approx([i / fps for i in range(4)], abs=1e-4)
+
+
+def annotate(source: VideoFile, path: Path) -> None:
+    """Writes the overlays of a whole video."""
+    with VideoSink(path, RENDERER, source.fps or 25, track=source.track) as sink:
+        for frame in source:
+            sink.write(frame, by_brightness(frame.image))
 
 
 def test_a_legend_is_drawn_into_the_corner(tmp_path: Path) -> None:
@@ -97,7 +206,7 @@ def test_a_legend_is_drawn_into_the_corner(tmp_path: Path) -> None:
     [
         ("out.gif", 25, r"'.gif' is not a video format that can be written; use .mp4"),
         ("out", 25, r"'' is not a video format"),
-        ("out.mp4", 0, r"between 0 and 300 frames a second, got 0"),
+        ("out.mp4", 0, r"between 0 and 1000 frames a second, got 0"),
         ("none/out.mp4", 25, r"cannot be written \(No such file"),
     ],
 )
@@ -118,7 +227,7 @@ def test_a_frame_without_a_picture_is_a_mistake_of_the_caller(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))\n"
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
         "from pathlib import Path\n"
         "from afformer.errors import OutputError\n"
         "from afformer.streams.video_sink import VideoSink\n"

@@ -21,7 +21,7 @@ class EndOfPickleError(DamageError):
 class Operands:
     """A position in a pickle.
 
-    Text that is no UTF-8, lone surrogates among it, is kept with backslashes: every text of a file can be printed.
+    Text that is not UTF-8, lone surrogates among it, is kept with backslashes: every text of a file can be printed.
     """
 
     def __init__(self, data: bytes, at: int = 0) -> None:

@@ -76,7 +76,7 @@ def open_source(path: Path) -> Iterator[Source]:
     """Opens a regular file; waits for nothing and opens nothing else.
 
     Raises:
-        RefusalError: There is no regular file there, it is empty, or it may not be read.
+        RefusalError: There is not a regular file there, it is empty, or it may not be read.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size

@@ -73,7 +73,7 @@ def storage_element(kind: Any) -> Element:
     """The numbers of a storage class such as `torch.cuda.HalfStorage`.
 
     Raises:
-        DamageError: It is no storage class that is known.
+        DamageError: It is not a known storage class.
     """
     element = STORAGES.get(kind.name.rpartition(".")[2]) if isinstance(kind, Global) else None
     if element is None or not kind.name.startswith("torch."):

@@ -10,16 +10,47 @@ from __future__ import annotations
 import functools
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from afformer.model.reading.faults import Budget, DamageError
-from afformer.model.reading.machine import no_persistent_ids, read_pickle
+from afformer.model.reading.machine import PersistentLoad, no_persistent_ids, read_pickle
 from afformer.model.reading.source import Source
 from afformer.model.reading.storages import storage_element
 from afformer.model.reading.tar_members import Member, read_members
 from afformer.model.reading.tensors import Storage, StoredTensor, tensor_of
 
 _MOST_DIMENSIONS = 16
+
+
+class _Cursor:
+    """A place in a member, which moves on as it is read."""
+
+    def __init__(self, source: Source, member: Member, budget: Budget) -> None:
+        self._source = source
+        self._budget = budget
+        self._end = member.at + member.size
+        self.at = member.at
+
+    def pickle(self, persistent_load: PersistentLoad = no_persistent_ids) -> Any:
+        found, self.at = read_pickle(self._source, self.at, self._end, self._budget, persistent_load)
+        return found
+
+    def descriptions(self) -> Iterator[tuple[Any, ...]]:
+        """A number, and as many pickles of three parts; what stands behind each is for the caller to read."""
+        for _ in range(_counted(self.pickle())):
+            yield _parts(self.pickle(), 3)
+
+    def integers(self, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}q", self._source.read(self.pass_over(8 * count), 8 * count))
+
+    def pass_over(self, count: int) -> int:
+        """Where the next `count` bytes begin."""
+        if count < 0 or self.at + count > self._end:
+            raise DamageError(f"{count:,} bytes of the archive are missing")
+        begin = self.at
+        self.at += count
+        return begin
 
 
 class TarForm:
@@ -36,20 +67,13 @@ class TarForm:
         Raises:
             CheckpointError: They are damaged.
         """
-        at, end = member.at, member.at + member.size
-        count, at = self._pickle(at, end)
-        for _ in range(_counted(count)):
-            described, at = self._pickle(at, end)
-            key, _, kind = _parts(described, 3)
+        cursor = _Cursor(self._source, member, self._budget)
+        for key, _, kind in cursor.descriptions():
             element = storage_element(kind)
-            (elements,), at = self._integers(at, end, 1)
-            nbytes = elements * element.itemsize
-            if nbytes < 0 or at + nbytes > end:
-                raise DamageError(f"a storage of {nbytes:,} bytes is cut")
-            fetch = functools.partial(self._source.tensor, at, nbytes)
+            nbytes = cursor.integers(1)[0] * element.itemsize
+            fetch = functools.partial(self._source.tensor, cursor.pass_over(nbytes), nbytes)
             self._known[_key(key)] = Storage(element, nbytes, fetch, swapped=sys.byteorder == "big")
-            at += nbytes
-        views, at = self._pickle(at, end)
+        views = cursor.pickle()
         for view in views if isinstance(views, (list, tuple)) else ():
             key, root, offset, elements = _parts(view, 4)
             self._known[_key(key)] = self._storage(root).part(_counted(offset), _counted(elements))
@@ -60,18 +84,14 @@ class TarForm:
         Raises:
             CheckpointError: They are damaged.
         """
-        at, end = member.at, member.at + member.size
-        count, at = self._pickle(at, end)
-        for _ in range(_counted(count)):
-            described, at = self._pickle(at, end)
-            key, storage, _ = _parts(described, 3)
-            (dimensions,), at = self._integers(at, end, 1)
-            dimensions &= 0xFFFFFFFF  # the upper half was never set
+        cursor = _Cursor(self._source, member, self._budget)
+        for key, storage, _ in cursor.descriptions():
+            dimensions = cursor.integers(1)[0] & 0xFFFFFFFF  # the upper half was never set
             if dimensions > _MOST_DIMENSIONS:
                 raise DamageError(f"a tensor of {dimensions:,} dimensions")
-            numbers, at = self._integers(at, end, 2 * dimensions + 1)
-            shape, stride = numbers[:dimensions], numbers[dimensions:-1]
-            self._known[_key(key)] = tensor_of(self._storage(storage), numbers[-1], shape, stride)
+            *sizes, offset = cursor.integers(2 * dimensions + 1)
+            shape, stride = tuple(sizes[:dimensions]), tuple(sizes[dimensions:])
+            self._known[_key(key)] = tensor_of(self._storage(storage), offset, shape, stride)
 
     def read_content(self, member: Member) -> Any:
         """The content.
@@ -79,7 +99,7 @@ class TarForm:
         Raises:
             CheckpointError: It is damaged.
         """
-        return self._pickle(member.at, member.at + member.size, self._known_object)[0]
+        return _Cursor(self._source, member, self._budget).pickle(self._known_object)
 
     def _known_object(self, pid: Any) -> Any:
         if isinstance(pid, tuple) and pid:
@@ -94,15 +114,6 @@ class TarForm:
         if not isinstance(found, Storage):
             raise DamageError("a tensor refers to a storage that is not there")
         return found
-
-    def _pickle(self, at: int, end: int, persistent_load: Any = no_persistent_ids) -> tuple[Any, int]:
-        return read_pickle(self._source, at, end, self._budget, persistent_load)
-
-    def _integers(self, at: int, end: int, count: int) -> tuple[tuple[int, ...], int]:
-        behind = at + 8 * count
-        if behind > end:
-            raise DamageError("the archive is cut")
-        return struct.unpack(f"<{count}q", self._source.read(at, 8 * count)), behind
 
 
 def read_tar(source: Source, budget: Budget) -> Any:

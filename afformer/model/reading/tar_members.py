@@ -29,7 +29,7 @@ def read_members(source: Source, names: set[str], budget: Budget) -> dict[str, M
 
     Raises:
         DamageError: A header is damaged, or a name is missing or stands there twice.
-        RefusalError: One of them is no regular file.
+        RefusalError: One of them is not a regular file.
     """
     found: dict[str, Member] = {}
     at = 0

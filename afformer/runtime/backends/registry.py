@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,9 @@ class Registry:
 
     def _registration(self, name: str) -> Registration:
         if name not in self._known:
-            raise BackendError(f"unknown backend '{name}'; known backends: {', '.join(self._known)}")
+            close = difflib.get_close_matches(name, self._known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise BackendError(f"unknown backend '{name}'; known backends: {', '.join(self._known)}{hint}")
         return self._known[name]
 
     def _factory(self, name: str) -> BackendFactory:

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from afformer.errors import CheckpointError
 from afformer.model.files import open_checkpoint_file
 from afformer.model.reading.objects import Placeholder
 from afformer.model.reading.tensors import StoredTensor
@@ -22,6 +23,7 @@ from tests.builders.checkpoint_files import (
     number,
     numbers,
     old_tar,
+    old_tar_with_a_view,
     one,
     storage,
     tensor,
@@ -219,6 +221,13 @@ def test_legacy_views_of_a_storage_lie_where_they_say(tmp_path: Path) -> None:
         one(tensor(stored, 0, (8,))), ["0"], (16).to_bytes(8, "little") + np.arange(16, dtype="<f4").tobytes()
     )
     assert_same(weights(written(tmp_path / "a.pth", content)), {"x": torch.arange(4.0, 12.0)})
+
+
+def test_views_of_the_tar_form_lie_where_they_say_and_inside(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pth", old_tar_with_a_view(4, 8))
+    assert_same(weights(path), {"x": torch.arange(4.0, 12.0)})
+    with pytest.raises(CheckpointError, match="a view lies outside its storage"):
+        weights(written(tmp_path / "b.pth", old_tar_with_a_view(9, 8)))
 
 
 def test_numbers_that_are_no_weights_say_so(tmp_path: Path) -> None:

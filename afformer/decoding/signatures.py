@@ -1,0 +1,31 @@
+"""What the first bytes of a file say about its format."""
+
+from __future__ import annotations
+
+JPEG = b"\xff\xd8\xff"
+PNG = b"\x89PNG\r\n\x1a\n"
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_STARTS = (JPEG, PNG, *TIFF, b"BM", b"GIF8", b"P4", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+ENOUGH = 16
+"""Bytes that tell."""
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether the first `ENOUGH` bytes of a file are those of a picture, rather than of a video."""
+    return head.startswith(_STARTS) or is_webp(head) or is_heif(head) or _brand(head) in _AVIF_BRANDS
+
+
+def is_webp(head: bytes) -> bool:
+    """Whether it is a WebP file; AVI files start with RIFF, too."""
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def is_heif(head: bytes) -> bool:
+    """Whether it is a HEIC file; `mif1` is the brand of some AVIF files, too."""
+    return _brand(head) in _HEIF_BRANDS
+
+
+def _brand(head: bytes) -> bytes:
+    return head[8:12] if head[4:8] == b"ftyp" else b""

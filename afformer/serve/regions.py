@@ -1,0 +1,45 @@
+"""The regions of a class as numbers: run lengths, which are exact, and polygons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from afformer.images import ClassMap
+
+Ring = list[list[int]]
+
+
+def run_lengths(classmap: ClassMap, class_id: int) -> dict[str, Any]:
+    """COCO's uncompressed run lengths: of pixels outside and inside by turns, column by column.
+
+    Returns:
+        `size` as [height, width], and `counts`, of which the first is outside.
+    """
+    inside = (classmap == class_id).ravel(order="F")
+    changes = np.flatnonzero(np.diff(inside)) + 1
+    edges = np.concatenate([[0], changes, [inside.size]])
+    counts = np.diff(edges).tolist()
+    return {"size": list(classmap.shape), "counts": [0, *counts] if inside[0] else counts}
+
+
+def polygons(classmap: ClassMap, class_id: int) -> list[dict[str, Any]]:
+    """The outlines of a class' regions, each with its holes.
+
+    Corners are `[x, y]` of the outermost pixels of the class, around a region as around a hole.
+    """
+    mask = (classmap == class_id).astype(np.uint8)
+    contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    rings: list[Ring] = [contour.reshape(-1, 2).tolist() for contour in contours]
+    parents = [] if hierarchy is None else hierarchy[0][:, 3].tolist()
+    holes: dict[int, list[Ring]] = {}
+    for ring, parent in zip(rings, parents, strict=True):
+        if parent >= 0:
+            holes.setdefault(parent, []).append(ring)
+    return [
+        {"outer": ring, "holes": holes.get(number, [])}
+        for number, (ring, parent) in enumerate(zip(rings, parents, strict=True))
+        if parent < 0
+    ]
