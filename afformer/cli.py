@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 an error or a picture that failed, 2 a wrong command line,
 from __future__ import annotations
 
 import errno
+import logging
 from typing import Any
 
 import click
@@ -30,6 +31,19 @@ from afformer.errors import AfformerError
 from afformer.version import __version__
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _Notes(logging.Handler):
+    """Prints what the library logs as lines on stderr, with the running command's flags."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one line."""
+        context = click.get_current_context(silent=True)
+        text = " ".join(record.getMessage().split())
+        click.echo(with_flags(text, context.command) if context else text, err=True)
+
+
+logging.getLogger("afformer").addHandler(_Notes())
 
 
 class Commands(click.Group):

@@ -1,7 +1,8 @@
 """`ModelSpec`: what a model file knows about itself, so that nobody has to retype it.
 
 The spec is one JSON object in the metadata of an ONNX file, under `METADATA_KEY`, and in the JSON beside an engine; the
-C++ runtime reads it as well. As in training, mean and std are in RGB order on the 0..255 scale.
+C++ runtime reads it as well. As in training, mean and std are on the 0..255 scale. They stand in the order of the
+model's own channels, which is `color_order`: the first value belongs to the first channel of the input.
 """
 
 from __future__ import annotations
@@ -24,16 +25,23 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 RGB = tuple[int, int, int]
 Channels = tuple[float, float, float]
-"""One value a channel, in RGB order."""
+"""One value a channel, in the order that is named beside it."""
+
+
+class ColorOrder(Choice):
+    """Order of the channels in a picture or in a model's input."""
+
+    RGB = "rgb"
+    BGR = "bgr"
 
 
 class InputKind(Choice):
     """Content of the model's input tensor `image`."""
 
     FLOAT32 = "float32"
-    """`(n, 3, H, W)` float32, RGB, already normalised with mean and std."""
+    """`(n, 3, H, W)` float32, in the model's channel order, already normalised with mean and std."""
     UINT8 = "uint8"
-    """`(n, H, W, 3)` uint8, RGB bytes; the normalisation is in the graph."""
+    """`(n, H, W, 3)` uint8, bytes in the model's channel order; the normalisation is in the graph."""
 
 
 class OutputKind(Choice):
@@ -81,11 +89,13 @@ class ModelSpec:
         output: Content of the output tensor.
         precision: Number format inside the model.
         target: What an INT8 model is made for; None for other models, and for INT8 files from before it was written.
-        mean: Per-channel mean, RGB, 0..255 scale.
-        std: Per-channel standard deviation, RGB, 0..255 scale.
+        mean: Mean of each channel, in `color_order`, 0..255 scale.
+        std: Standard deviation of each channel, likewise.
+        color_order: Order of the input's channels.
         checkpoint_sha256: Hex digest of the checkpoint file.
         tools: Versions of the tools that made the model, by name.
         reduce_zero_label: Whether the labels in training counted from 1, with 0 ignored; None where nothing says it.
+        provenance: Where `normalisation`, `weights` and `classes` are from, a sentence each; empty where unknown.
     """
 
     variant: str
@@ -103,6 +113,8 @@ class ModelSpec:
     checkpoint_sha256: str = ""
     tools: dict[str, str] = dataclasses.field(default_factory=dict)
     reduce_zero_label: bool | None = None
+    color_order: ColorOrder = ColorOrder.RGB
+    provenance: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -148,6 +160,7 @@ class ModelSpec:
     def to_json(self) -> str:
         """The spec as one JSON object, starting with the version of its format."""
         fields = {"spec_version": SPEC_VERSION, **dataclasses.asdict(self), **_implied(self.input)}
+        fields["color_order"] = self.color_order.name
         return json.dumps({k: v.value if isinstance(v, enum.Enum) else v for k, v in fields.items()})
 
     @classmethod
@@ -188,7 +201,7 @@ class ModelSpec:
 
 def _implied(kind: InputKind) -> dict[str, Any]:
     """Fields that follow from the others, written for readers other than this package."""
-    return {"layout": "NCHW" if kind is InputKind.FLOAT32 else "NHWC", "color_order": "RGB", "stride": 8}
+    return {"layout": "NCHW" if kind is InputKind.FLOAT32 else "NHWC", "stride": 8}
 
 
 def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -208,8 +221,10 @@ def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
         "target": Target(fields["target"]) if fields.get("target") else None,
         "mean": tuple(float(v) for v in fields["mean"]),
         "std": tuple(float(v) for v in fields["std"]),
+        "color_order": ColorOrder[fields["color_order"]],
         "checkpoint_sha256": text(fields["checkpoint_sha256"]),
         "tools": {text(k): text(v) for k, v in fields["tools"].items()},
+        "provenance": {text(k): text(v) for k, v in fields.get("provenance", {}).items()},
         "reduce_zero_label": _yes_no(fields.get("reduce_zero_label")),
     }
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afformer.errors import SpecError
-from afformer.spec import InputKind, ModelSpec, OutputKind, Precision, Target
+from afformer.spec import ColorOrder, InputKind, ModelSpec, OutputKind, Precision, Target
 
 SPEC = ModelSpec("tiny", (360, 480), ("road", "car"), ((1, 2, 3), (4, 5, 6)), tools={"torch": "2"})
 
@@ -21,12 +21,19 @@ SPEC = ModelSpec("tiny", (360, 480), ("road", "car"), ((1, 2, 3), (4, 5, 6)), to
     output=st.sampled_from(OutputKind),
     precision=st.sampled_from(Precision),
     name=st.text(),
+    order=st.sampled_from(ColorOrder),
 )
 def test_spec_survives_its_own_json(
-    count: int, size: tuple[int, int], kind: InputKind, output: OutputKind, precision: Precision, name: str
+    count: int,
+    size: tuple[int, int],
+    kind: InputKind,
+    output: OutputKind,
+    precision: Precision,
+    name: str,
+    order: ColorOrder,
 ) -> None:
     classes, palette = tuple(f"{name}{i}" for i in range(count)), ((0, 128, 255),) * count
-    spec = ModelSpec("base", size, classes, palette, input=kind, output=output, precision=precision)
+    spec = ModelSpec("base", size, classes, palette, input=kind, output=output, precision=precision, color_order=order)
     assert ModelSpec.from_json(spec.to_json()) == spec
 
 
@@ -35,6 +42,13 @@ def test_json_says_what_other_readers_need() -> None:
     assert (fields["spec_version"], fields["layout"], fields["color_order"], fields["stride"]) == (1, "NCHW", "RGB", 8)
     other = json.loads(dataclasses.replace(SPEC, input=InputKind.UINT8).to_json())
     assert other["layout"] == "NHWC"
+    assert json.loads(dataclasses.replace(SPEC, color_order=ColorOrder.BGR).to_json())["color_order"] == "BGR"
+
+
+def test_a_spec_of_an_earlier_version_says_nothing_of_where_it_is_from() -> None:
+    fields = json.loads(SPEC.to_json())
+    del fields["provenance"]
+    assert ModelSpec.from_json(json.dumps(fields)) == SPEC
 
 
 @pytest.mark.parametrize("target", Target)
@@ -67,7 +81,7 @@ def test_odd_sizes_have_logits_rounded_up() -> None:
         ("palette", [[1, 2], [3, 4]]),
         ("input", "float64"),
         ("output", None),
-        ("color_order", "BGR"),
+        ("color_order", "GBR"),
         ("layout", "NHWC"),
         ("stride", 4),
         ("target", "riscv"),

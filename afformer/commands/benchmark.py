@@ -9,6 +9,7 @@ import click
 from afformer.commands.options import (
     FilePath,
     ModelFile,
+    checkpoint_options,
     device_option,
     json_option,
     read_labels_options,
@@ -17,6 +18,7 @@ from afformer.commands.options import (
 )
 from afformer.commands.report import exit_with, print_json, print_text, progress_bar
 from afformer.datasets import LabelOptions
+from afformer.model.choices import CheckpointOptions
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import OpenOptions
 
@@ -33,6 +35,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--images", type=FilePath, help="Folder of pictures for an mIoU column; needs --labels.")
 @click.option("--labels", type=FilePath, help="Folder of their label files.")
 @read_labels_options
+@checkpoint_options()
 @json_option
 def benchmark(
     *,
@@ -48,6 +51,7 @@ def benchmark(
     labels: Path | None,
     dataset: str | None,
     label_options: LabelOptions,
+    said: CheckpointOptions,
     as_json: bool,
 ) -> None:
     """Measure MODELs against the first: latency and its parts, throughput, memory, size, accuracy.
@@ -59,7 +63,7 @@ def benchmark(
 
     if (images is None) != (labels is None):
         raise click.UsageError("--images and --labels go together: the mIoU column needs both")
-    open_options = OpenOptions(device=device, input_hw=input_hw)
+    open_options = OpenOptions(device=device, input_hw=input_hw, checkpoint=said)
     with progress_bar() as progress:
         report = benchmark_models(
             cases_of(models, backends=backend, threads=threads, open_options=open_options),

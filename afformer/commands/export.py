@@ -6,11 +6,15 @@ from pathlib import Path
 
 import click
 
-from afformer.commands.options import CheckpointFile, FilePath, enum_option, hxw, json_option
-from afformer.commands.report import exit_with, print_json
+from afformer.commands.options import CheckpointFile, FilePath, checkpoint_options, enum_option, hxw, json_option
+from afformer.commands.report import exit_with, print_json, print_text
 from afformer.datasets import DATASETS
 from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
+from afformer.model.choices import CheckpointOptions
 from afformer.spec import InputKind, OutputKind, Precision
+
+_TITLES = {"normalisation": "normalisation", "weights": "weights", "classes": "class names"}
+"""Of what a spec's provenance tells."""
 
 
 @click.command()
@@ -41,6 +45,7 @@ from afformer.spec import InputKind, OutputKind, Precision
 @click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Class names and colours. Default: what the file says."
 )
+@checkpoint_options(with_dataset=True)
 @click.option("--verify-images", type=FilePath, help="Folder of pictures to verify on. Default: the bundled ones.")
 @json_option
 def export(
@@ -53,7 +58,7 @@ def export(
     output: OutputKind,
     opset: int,
     precision: Precision,
-    dataset: str | None,
+    said: CheckpointOptions,
     verify_images: Path | None,
     as_json: bool,
 ) -> None:
@@ -63,11 +68,13 @@ def export(
     """
     from afformer.export.exporter import ExportOptions, export_checkpoint
 
-    options = ExportOptions(input_hw, batch, input, output, precision, dataset, opset)
+    options = ExportOptions(input_hw, batch, input, output, precision, opset=opset, checkpoint=said)
     report = export_checkpoint(checkpoint, out, options, verify_images)
     if as_json:
         print_json(report.to_json())
     else:
+        for what, origin in report.spec.provenance.items():
+            print_text(f"{_TITLES[what]}: {origin}")
         click.echo(f"verified against PyTorch: {report.verification.summary()}")
         if report.kept_float32:
             from afformer.export.half import kept_summary

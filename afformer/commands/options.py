@@ -12,8 +12,10 @@ import click
 
 from afformer import assets
 from afformer.datasets import DATASETS, LabelOptions
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions, Weights
 from afformer.runtime.choices import Device, Fit
 from afformer.runtime.opening import OpenOptions
+from afformer.spec import Channels, ColorOrder
 
 FilePath = click.Path(path_type=Path)
 MODEL_SUFFIXES = (".onnx", ".engine", ".plan", ".pth", ".pt", ".safetensors")
@@ -127,8 +129,65 @@ def read_labels_options(command: Command) -> Command:
     return decorated
 
 
-def open_model_options(command: Command) -> Command:
-    """Options that say how a model is opened; the command gets them as `open_options`."""
+def channels(value: str) -> Channels:
+    """Three numbers separated by commas, such as 123.675,116.28,103.53."""
+    try:
+        first, second, third = (float(part) for part in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"'{value}' is not three numbers; expected such as 123.675,116.28,103.53") from error
+    return first, second, third
+
+
+def checkpoint_options(*, with_dataset: bool = False) -> Decorator:
+    """Options that say what a checkpoint's file does not, or override it; the command gets them as `said`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_said(
+            *args: Any,
+            mean: Channels | None,
+            std: Channels | None,
+            channel_order: ColorOrder | None,
+            weights: Weights,
+            classes: Path | None,
+            palette: Path | None,
+            threshold: float | None,
+            **others: Any,
+        ) -> Any:
+            dataset = others.pop("dataset") if with_dataset else None
+            said = CheckpointOptions(mean, std, channel_order, weights, dataset, classes, palette, threshold)
+            return command(*args, said=said, **others)
+
+        decorated: Command = with_said
+        for option in reversed(_CHECKPOINT_OPTIONS):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+_CHECKPOINT_OPTIONS = (
+    click.option(
+        "--mean", type=channels, help="A checkpoint's mean, 0..255, in its channel order. Default: the file's."
+    ),
+    click.option("--std", type=channels, help="Its standard deviation, likewise."),
+    enum_option("--channel-order", of=ColorOrder, help="Order of its input channels. Default: the file's."),
+    enum_option(
+        "--weights", of=Weights, default=Weights.AUTO, help="Of a file with several; auto: the moving average if any."
+    ),
+    click.option("--classes", type=FilePath, help="File of its class names: one a line, or JSON."),
+    click.option("--palette", type=FilePath, help="File of its colours: r g b or #rrggbb a line, JSON or .npy."),
+    click.option("--threshold", type=float, help="Sigmoid above which its one-channel head says foreground."),
+)
+
+
+def open_model_options(command: Command, *, checkpoints: bool = True) -> Command:
+    """Options that say how a model is opened; the command gets them as `open_options`.
+
+    Args:
+        command: The command.
+        checkpoints: Whether its model may be a checkpoint.
+    """
 
     @functools.wraps(command)
     def with_open_options(
@@ -137,10 +196,11 @@ def open_model_options(command: Command) -> Command:
         threads: int,
         fit: Fit,
         input_hw: tuple[int, int] | None,
+        said: CheckpointOptions = AS_THE_FILE_SAYS,
         backend: str | None = None,
         **others: Any,
     ) -> Any:
-        open_options = OpenOptions(backend, device, threads, fit, input_hw)
+        open_options = OpenOptions(backend, device, threads, fit, input_hw, said)
         return command(*args, open_options=open_options, **others)
 
     options = (
@@ -154,7 +214,7 @@ def open_model_options(command: Command) -> Command:
         ),
         size_option,
     )
-    decorated: Command = with_open_options
+    decorated: Command = checkpoint_options()(with_open_options) if checkpoints else with_open_options
     for option in reversed(options):
         decorated = option(decorated)
     return decorated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option("--allow-slower", is_flag=True, help="Accept a model that is not faster than float on this machine.")
 @backend_option
-@open_model_options
+@functools.partial(open_model_options, checkpoints=False)
 @json_option
 def quantize(
     *,

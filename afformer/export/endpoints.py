@@ -12,7 +12,7 @@ from afformer.spec import InputKind, ModelSpec, OutputKind
 
 
 class ByteInput(nn.Module):
-    """`(n, H, W, 3)` uint8 RGB -> `(n, 3, H, W)` float32, mean subtracted.
+    """`(n, H, W, 3)` uint8 -> `(n, 3, H, W)` float32, mean subtracted; the channels keep their order.
 
     The division by std goes into the first convolution: `W ((x - m) / s) = (W / s) (x - m)`. The mean stays outside,
     because the convolution pads with zeros, and a zero must mean the mean.

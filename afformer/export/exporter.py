@@ -19,6 +19,7 @@ from afformer.files import AnyPath, check_writable, replacing
 from afformer.images import RGBImage, read_image
 from afformer.measure.pictures import Failure, read_all
 from afformer.measure.tables import plain
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.progress import no_progress
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.file_names import open_pictures
@@ -47,6 +48,7 @@ class ExportOptions:
         precision: FP32 or FP16; INT8 is made from the exported model by `afformer.quantize_model`.
         opset: ONNX operator set, 17 to 23; older ones for older engines.
         dataset: Name of the data set whose classes and colours to use; None takes what the checkpoint says.
+        checkpoint: What is said about the checkpoint: its normalisation, weights and classes.
     """
 
     input_hw: tuple[int, int]
@@ -56,6 +58,7 @@ class ExportOptions:
     precision: Precision = Precision.FP32
     dataset: str | None = None
     opset: int = OPSET
+    checkpoint: CheckpointOptions = AS_THE_FILE_SAYS
 
     def __post_init__(self) -> None:
         take_choices(self, input=InputKind, output=OutputKind, precision=Precision)
@@ -93,6 +96,7 @@ class ExportReport:
             "bytes": self.bytes,
             "nodes": self.nodes,
             "seconds": round(self.seconds, 2),
+            "provenance": self.spec.provenance,
             "verification": dataclasses.asdict(self.verification),
             "failures": plain(self.failures),
             "kept_float32": self.kept_float32,
@@ -130,7 +134,7 @@ def export_checkpoint(
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
     check_writable(output, [checkpoint])
     pictures, failures = _verification_pictures(verify_images)
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, options.checkpoint)
     network = loaded.build()
     spec = dataclasses.replace(
         loaded.spec(options.input_hw, options.dataset),

@@ -18,7 +18,7 @@ from afformer.measure import metrics
 from afformer.model.network import AFFormer
 from afformer.runtime.backends.base import Backend
 from afformer.runtime.backends.registry import open_backend
-from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.spec import ColorOrder, InputKind, ModelSpec, OutputKind, Precision
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -147,11 +147,15 @@ def _judge(result: Verification, precision: Precision) -> None:
 
 
 def _batches(pictures: Sequence[Pixels], spec: ModelSpec) -> Iterator[tuple[Pixels, int]]:
-    """`(n, H, W, 3)` batches of resized pictures, and how many of them count: the last one is filled up."""
+    """`(n, H, W, 3)` batches of resized pictures in the model's channel order, and how many of them count.
+
+    The last one is filled up.
+    """
     height, width = spec.input_hw
     for start in range(0, len(pictures), spec.batch):
         group = [cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in pictures[start:][: spec.batch]]
-        yield np.stack([group[i % len(group)] for i in range(spec.batch)]).astype(np.uint8), len(group)
+        rgb = np.stack([group[i % len(group)] for i in range(spec.batch)]).astype(np.uint8)
+        yield (rgb if spec.color_order is ColorOrder.RGB else np.ascontiguousarray(rgb[..., ::-1])), len(group)
 
 
 def _classmaps(

@@ -18,6 +18,7 @@ from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
 from afformer.measure.tables import percent, plain, summarised
+from afformer.model.choices import AS_THE_FILE_SAYS
 from afformer.progress import Progress, no_progress
 from afformer.runtime.backends.registry import has_own_size
 from afformer.runtime.batches import groups
@@ -165,7 +166,10 @@ def _with_path(picture: Path) -> tuple[Path, RGBImage]:
 def _open_both(a: Path, b: Path, open_options: OpenOptions, stack: contextlib.ExitStack) -> tuple[Segmenter, Segmenter]:
     """Opens the models that have a size of their own first, so that a checkpoint can be run at that size."""
     exported = dict.fromkeys(path for path in (a, b) if has_own_size(path, open_options.backend))
-    opened = {path: stack.enter_context(open_options.open_segmenter(path)) for path in exported}
+    # What is said about a checkpoint is not meant for the exported model beside it.
+    mixed = len(exported) < len({a, b})
+    plain = dataclasses.replace(open_options, checkpoint=AS_THE_FILE_SAYS) if mixed else open_options
+    opened = {path: stack.enter_context(plain.open_segmenter(path)) for path in exported}
     size = next((segmenter.spec.input_hw for segmenter in opened.values()), None)
     open_options = dataclasses.replace(open_options, input_hw=open_options.input_hw or size)
     first, second = (opened.get(path) or stack.enter_context(open_options.open_segmenter(path)) for path in (a, b))

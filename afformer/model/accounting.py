@@ -1,27 +1,21 @@
-"""Content of a checkpoint file -> tensors by our names, with every key of the file accounted for."""
+"""A network in a checkpoint file -> tensors by our names, with every one of its keys accounted for."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from afformer.errors import CheckpointError
-from afformer.model.names import UNUSED, WRAPPER_PREFIXES, our_name
+from afformer.model.names import UNUSED, our_name
 from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
+from afformer.model.networks import Network
 from afformer.model.reading.faults import printable
-from afformer.model.reading.objects import Placeholder
 from afformer.model.reading.tensors import StoredTensor
 
-_STATE_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
-_WRAPPED = re.compile(f"(?:{'|'.join(map(re.escape, WRAPPER_PREFIXES))})*")
 _LISTED = 10
 _MOST_TENSORS = 20_000
 
@@ -44,65 +38,38 @@ class Account:
     state: dict[str, Tensor]
 
 
-def account_for(content: Any, path: Path) -> Account:
-    """Finds the network in the content of a checkpoint file.
+def account_for(network: Network, path: Path) -> Account:
+    """Checks that a network that was found in a file is an AFFormer, and reads it.
 
     Raises:
-        CheckpointError: It is not an AFFormer, lacks its head, or its keys are missing, unexpected, wrongly shaped, not
-            finite, or contradict each other; the message lists them.
+        CheckpointError: It lacks its head, or its keys are missing, unexpected, wrongly shaped, not finite, or
+            contradict each other; the message lists them.
     """
-    copies, unexpected = _by_our_name(_find_state(content, path), path)
+    copies, unexpected = _by_our_name(network, path)
     config = _variant(copies, path)
     num_classes = _first(copies["head.classify.weight"]).shape[0]
     if num_classes == 0:
-        raise CheckpointError(f"{path}: its classifier has 0 classes, at least 1 is needed; the file is damaged")
+        raise CheckpointError(f"{path}: its classifier has 0 classes, at least 1 is needed; save it again")
     _check(copies, unexpected, config, num_classes, path)
     return Account(config, num_classes, _read(copies, config, path))
 
 
-def _find_state(content: Any, path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a file, wherever its writer put them, without prefixes of wrappers."""
-    if isinstance(content, Mapping):
-        for key in _STATE_KEYS:
-            if isinstance(content.get(key), Mapping):
-                content = content[key]
-                others = [str(name) for name, value in content.items() if not isinstance(value, StoredTensor)]
-                if others:
-                    raise CheckpointError(f"{path}: not tensors in '{key}': {_some(others)}; the file is damaged")
-                break
-        state = {str(name): value for name, value in content.items() if isinstance(value, StoredTensor)}
-        if state:
-            return _unwrapped(state)
-    found = f"an object of {printable(content.name)}" if isinstance(content, Placeholder) else type(content).__name__
-    raise CheckpointError(
-        f"{path}: holds no tensors by name (found {found}); expected a state dict, alone or under 'state_dict'"
-    )
-
-
-def _unwrapped(state: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Without the wrappers' prefixes that all names have in common, in one go however many there are."""
-    common = os.path.commonprefix(list(state))  # noqa: RUF071 - by characters, these are no paths
-    found = _WRAPPED.match(common)
-    return {name[found.end() :]: tensor for name, tensor in state.items()} if found else state
-
-
-def _by_our_name(state: dict[str, StoredTensor], path: Path) -> tuple[Copies, list[str]]:
+def _by_our_name(network: Network, path: Path) -> tuple[Copies, list[str]]:
     """The tensors that the network reads, and the unexpected names. Step counters and the unused block are neither."""
+    state = network.tensors
     if len(state) > _MOST_TENSORS:
         raise CheckpointError(f"{path}: not an AFFormer checkpoint; it has {len(state):,} tensors, expected about 500")
-    if any(name.startswith("mhca_stages.") for name in state):  # the backbone as published for ImageNet
-        state = {f"backbone.{name}": tensor for name, tensor in state.items()}
-    official = any(name.startswith("backbone.mhca_stages.") for name in state)
-    if not official and not any(name.startswith("stages.0.descriptor.") for name in state):
-        raise CheckpointError(
-            f"{path}: not an AFFormer checkpoint; its {len(state)} tensors begin with {_some(sorted(state)[:3])}, "
-            "expected names such as backbone.mhca_stages.0.aggregate.conv.weight"
-        )
-    if not any(name.startswith(("decode_head.", "head.")) for name in state):
+    if not network.has_head:
         raise CheckpointError(
             f"{path}: holds only the backbone (ImageNet pre-training) and no segmentation head; "
             "expected a checkpoint of the whole segmentation model, with decode_head.*"
         )
+    if network.strange:
+        raise CheckpointError(
+            f"{path}: not tensors in the network {network.place()}: {_some(list(network.strange))}; save its "
+            "state_dict() with whole tensors"
+        )
+    official = any(name.startswith("backbone.") for name in state)
     copies: Copies = {}
     unexpected = []
     for name, tensor in state.items():
@@ -121,7 +88,7 @@ def _variant(copies: Copies, path: Path) -> AFFormerConfig:
         raise CheckpointError(f"{path}: {_listed(missing, 'missing key')}")
     shapes = [_first(copies[name]).shape for name in required]
     if any(len(shape) != 4 for shape in shapes):
-        raise CheckpointError(f"{path}: aggregation and classifier weights must be 4-D kernels; the file is damaged")
+        raise CheckpointError(f"{path}: aggregation and classifier weights must be 4-D kernels; save it again")
     channels = tuple(shape[1] for shape in shapes[:4])
     depths = (1, *(_depth(copies, stage) for stage in (1, 2, 3)))
     for config in VARIANTS.values():

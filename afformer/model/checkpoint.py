@@ -1,10 +1,11 @@
-"""Any AFFormer checkpoint file -> network, class names and palette, with every key accounted for."""
+"""Any AFFormer checkpoint file -> network, class names, colours and normalisation, and where each is from."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,23 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from afformer import datasets
 from afformer.errors import CheckpointError, OutputError
 from afformer.files import sha256, write_file
-from afformer.model.accounting import account_for
-from afformer.model.files import open_checkpoint_file
+from afformer.model import binary
+from afformer.model.accounting import Account, account_for
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
+from afformer.model.config_text import Config, config_of
+from afformer.model.files import Content, open_checkpoint_file
+from afformer.model.holdings import description, leaves
 from afformer.model.label_convention import reduces_zero_label
-from afformer.model.labels import labels_in, normalisation_in
+from afformer.model.labels import Found, decide_labels, found_labels
 from afformer.model.network import AFFormer, AFFormerConfig
-from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ModelSpec
+from afformer.model.networks import Network, choose, networks_in
+from afformer.model.normalisation import Normalisation, normalisation_of
+from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ColorOrder, ModelSpec
+
+_OWN = ("classes", "palette", "mean", "std", "color_order")
+"""Keys of our own metadata, each a JSON text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,26 +37,48 @@ class Checkpoint:
     """A checkpoint that fits an AFFormer.
 
     Attributes:
+        path: The file.
         config: The variant, read from the tensors' shapes.
-        num_classes: Channels of the logits, read from the classifier.
+        num_classes: Channels of the logits; 2 for a one-channel head, see `binary`.
         state: Tensors by our names, float32.
-        classes: Class names that the file carries, or None.
-        palette: RGB colours that the file carries, or None.
-        mean: Mean by channel that pictures are normalised with, 0..255 scale.
-        std: Standard deviation by channel, likewise.
+        labels: What the file says of its classes.
+        normalisation: How pictures are normalised.
+        weights: Which weights were taken, for people.
         sha256: Hex digest of the file.
+        options: What the caller says.
         reduce_zero_label: Whether labels in training counted from 1; None if the file does not say.
     """
 
+    path: Path
     config: AFFormerConfig
     num_classes: int
     state: dict[str, Tensor]
-    classes: tuple[str, ...] | None
-    palette: tuple[RGB, ...] | None
-    mean: Channels
-    std: Channels
+    labels: Found
+    normalisation: Normalisation
+    weights: str
     sha256: str
+    options: CheckpointOptions = AS_THE_FILE_SAYS
     reduce_zero_label: bool | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Class names that the file carries."""
+        return self.labels.classes
+
+    @property
+    def palette(self) -> tuple[RGB, ...] | None:
+        """RGB colours that the file carries."""
+        return self.labels.palette
+
+    @property
+    def mean(self) -> Channels:
+        """Mean of each channel, 0..255 scale, in the order of the normalisation."""
+        return self.normalisation.mean
+
+    @property
+    def std(self) -> Channels:
+        """Standard deviation of each channel, likewise."""
+        return self.normalisation.std
 
     def build(self) -> AFFormer:
         """The network in evaluation mode, float32, on the CPU."""
@@ -56,56 +87,125 @@ class Checkpoint:
         return network.eval()
 
     def spec(self, input_hw: tuple[int, int], dataset: str | None = None) -> ModelSpec:
-        """The spec of a model made from this checkpoint.
-
-        Class names and colours are those of `dataset` if given, else the file's own, else those of the known data set
-        with that many classes, else generic ones.
+        """The spec of a model made from this checkpoint; `labels` says where its class names come from.
 
         Raises:
-            CheckpointError: `dataset` has another number of classes.
+            CheckpointError: The named data set or file has another number of classes.
         """
-        known = datasets.by_name(dataset) if dataset else self._recognised()
-        if known and len(known.classes) != self.num_classes:
-            raise CheckpointError(
-                f"data set {known.name} has {len(known.classes)} classes, but the checkpoint has {self.num_classes}; "
-                "name the data set it was trained on"
-            )
-        labels = known or datasets.generic(self.num_classes)
-        classes, palette = labels.classes, labels.palette
-        if not dataset:
-            classes, palette = self.classes or classes, self.palette or palette
+        options = dataclasses.replace(self.options, dataset=dataset) if dataset else self.options
+        labels = decide_labels(self.labels, self.num_classes, options, self.path)
         return ModelSpec(
             variant=self.config.name,
             input_hw=input_hw,
-            classes=classes,
-            palette=palette,
-            dataset=known.name if known else "custom",
+            classes=labels.classes,
+            palette=labels.palette,
+            dataset=labels.dataset,
             mean=self.mean,
             std=self.std,
+            color_order=self.normalisation.order,
             checkpoint_sha256=self.sha256,
             reduce_zero_label=self.reduce_zero_label,
+            provenance={
+                "normalisation": self.normalisation.sentence(),
+                "weights": self.weights,
+                "classes": labels.origin,
+            },
         )
 
-    def _recognised(self) -> datasets.Dataset | None:
-        known = datasets.by_class_count(self.num_classes)
-        if known and self.classes and tuple(map(str.lower, self.classes)) != tuple(map(str.lower, known.classes)):
-            return None
-        return known
+    def assumptions(self) -> list[str]:
+        """What nobody said and the answer depends on, a sentence each."""
+        return [f"normalisation: {self.normalisation.sentence()}"] if self.normalisation.assumed else []
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads an official (mmcv, mmengine), plain, wrapped or own checkpoint file.
+def load_checkpoint(path: Path, options: CheckpointOptions = AS_THE_FILE_SAYS) -> Checkpoint:
+    """Reads a checkpoint file of any trainer: the network is found wherever it lies in the file.
 
     Raises:
-        CheckpointError: The file cannot be read, is not an AFFormer, lacks its head, or has keys that do not fit; the
-            message lists them.
+        CheckpointError: The file cannot be read, holds no AFFormer or several, lacks its head, or has keys that do not
+            fit; the message lists what there is.
     """
     with open_checkpoint_file(path) as (content, metadata):
-        found = account_for(content, path)
-        classes, palette = labels_in(content, metadata, found.num_classes, path)
-        mean, std = normalisation_in(content, metadata, path)
-        reduced = reduces_zero_label(content)
-    return Checkpoint(found.config, found.num_classes, found.state, classes, palette, mean, std, sha256(path), reduced)
+        return _loaded(Content(content, metadata), path, options)
+
+
+def _loaded(content: Content, path: Path, options: CheckpointOptions) -> Checkpoint:
+    network, origin = _chosen(content.object, path, options)
+    account = account_for(network, path)
+    config = config_of(content.object, content.metadata)
+    said = _said(content, path)
+    account, origin, one_channel = _two_classes(account, origin, config, options)
+    return Checkpoint(
+        path=path,
+        config=account.config,
+        num_classes=account.num_classes,
+        state=account.state,
+        labels=found_labels(said, config, account.num_classes, binary=one_channel),
+        normalisation=normalisation_of(said, network.beside, config, options, path),
+        weights=origin,
+        sha256=sha256(path),
+        options=options,
+        reduce_zero_label=reduces_zero_label(content.object),
+    )
+
+
+def _chosen(content: Any, path: Path, options: CheckpointOptions) -> tuple[Network, str]:
+    try:
+        found = leaves(content)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    networks = networks_in(found)
+    if networks:
+        chosen = choose(networks, options.weights, path)
+        return chosen.network, chosen.origin
+    held = description(content, found)
+    if any(name.split(".")[-1] == "weight" for name in found):
+        raise CheckpointError(
+            f"{path}: not an AFFormer checkpoint; it holds {held}, expected names such as "
+            "backbone.mhca_stages.0.aggregate.conv.weight"
+        )
+    raise CheckpointError(f"{path}: holds no weights of a network, but {held}; expected a state dict, wherever it lies")
+
+
+def _two_classes(
+    account: Account, origin: str, config: Config, options: CheckpointOptions
+) -> tuple[Account, str, bool]:
+    if account.num_classes != 1:
+        if options.threshold is not None:
+            raise CheckpointError(
+                f"`threshold` is for heads of one channel, but this one has {account.num_classes}; leave it out"
+            )
+        return account, origin, False
+    threshold, who = binary.threshold_of(config, options.threshold)
+    state = binary.two_classes(account.state, threshold)
+    told = (
+        f"{origin}; its one-channel head is two classes now, foreground where the sigmoid exceeds {threshold:g} ({who})"
+    )
+    return dataclasses.replace(account, num_classes=2, state=state), told, True
+
+
+def _said(content: Content, path: Path) -> dict[str, Any]:
+    """What the file says of itself, keys in lower case: our own metadata, else mmcv's or mmengine's `meta`."""
+    held = content.object if isinstance(content.object, Mapping) else {}
+    said: Any = _own(content.metadata, path)
+    if not said:
+        meta = held.get("meta")
+        said = dict(meta) if isinstance(meta, Mapping) else {}
+        inner = said.get("dataset_meta")
+        said |= inner if isinstance(inner, Mapping) else {}
+        said = {key: held[key] for key in _LABELS_ON_TOP if key in held} | said
+    return {str(key).lower(): value for key, value in said.items()}
+
+
+_LABELS_ON_TOP = ("classes", "class_names", "palette", "names", "id2label", "CLASSES", "PALETTE")
+
+
+def _own(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    try:
+        return {key: json.loads(metadata[key]) for key in _OWN if key in metadata}
+    except (ValueError, RecursionError) as error:  # RecursionError: nested without end
+        raise CheckpointError(
+            f"{path}: its metadata for {', '.join(_OWN)} is not JSON ({error}); save it again"
+        ) from error
 
 
 def save_checkpoint(
@@ -116,6 +216,7 @@ def save_checkpoint(
     *,
     mean: Channels = IMAGENET_MEAN,
     std: Channels = IMAGENET_STD,
+    order: ColorOrder = ColorOrder.RGB,
 ) -> None:
     """Writes a checkpoint that `load_checkpoint` reads with everything that it says of itself.
 
@@ -131,7 +232,13 @@ def save_checkpoint(
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    facts = {"classes": list(classes), "palette": [list(c) for c in palette], "mean": list(mean), "std": list(std)}
+    facts = {
+        "classes": list(classes),
+        "palette": [list(c) for c in palette],
+        "mean": list(mean),
+        "std": list(std),
+        "color_order": order.value,
+    }
     if path.suffix == ".pth":
         write_saved({"meta": {key.upper(): value for key, value in facts.items()}, "state_dict": state}, path)
         return

@@ -1,4 +1,4 @@
-"""Official parameter names -> ours, as one table, and the prefixes that wrappers add.
+"""Official parameter names -> ours, as one table.
 
 The official state dict stores a stage's shared position encoding (`cpe`) and high-pass filters (`crpe`) once for the
 encoder and again under every layer that uses them; all the copies are one tensor and map to one name of ours.
@@ -46,8 +46,6 @@ _RULES: tuple[tuple[str, str], ...] = (
     (rf"decode_head\.conv_seg\.{_WB}", r"head.classify.\1"),
 )
 _COMPILED = tuple((re.compile(pattern), ours) for pattern, ours in _RULES)
-WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.")
-"""Prefixes that DataParallel, `torch.compile` and trainers put before every name."""
 UNUSED = {
     "decode_head.align.conv.weight": (256, 256, 1, 1),
     "decode_head.align.gn.weight": (256,),

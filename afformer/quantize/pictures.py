@@ -16,9 +16,9 @@ from afformer.errors import ImageError
 from afformer.files import sha256
 from afformer.images import RGBImage, read_image
 from afformer.runtime.choices import Fit
-from afformer.runtime.preprocess import ColorOrder, fit_picture, write_input
+from afformer.runtime.preprocess import fit_picture, write_input
 from afformer.runtime.tiling import Tiling
-from afformer.spec import ModelSpec
+from afformer.spec import ColorOrder, ModelSpec
 
 Array = npt.NDArray[np.generic]
 

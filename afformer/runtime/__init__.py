@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from afformer.runtime.choices import Device as Device
     from afformer.runtime.choices import Fit as Fit
     from afformer.runtime.postprocess import classmap_from_logits as classmap_from_logits
-    from afformer.runtime.preprocess import ColorOrder as ColorOrder
     from afformer.runtime.segmenter import Segmenter as Segmenter
+    from afformer.spec import ColorOrder as ColorOrder
 
 _HOMES = {
     "Backend": "backends.base",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from afformer.choice import take_choices
 from afformer.files import AnyPath
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.runtime.choices import Device, Fit
 
 if TYPE_CHECKING:  # heavy, and the commands' help needs none of it
@@ -26,6 +27,7 @@ class OpenOptions:
         threads: CPU threads; 0 leaves the choice to the backend.
         fit: How pictures are brought to the input size.
         input_hw: Size to run a checkpoint at, in pixels; an exported model has its own.
+        checkpoint: What is said about a checkpoint: its normalisation, weights and classes.
     """
 
     backend: str | None = None
@@ -33,6 +35,7 @@ class OpenOptions:
     threads: int = 0
     fit: Fit = Fit.STRETCH
     input_hw: tuple[int, int] | None = None
+    checkpoint: CheckpointOptions = AS_THE_FILE_SAYS
 
     def __post_init__(self) -> None:
         take_choices(self, device=Device, fit=Fit)
@@ -41,7 +44,14 @@ class OpenOptions:
         """Opens a model file."""
         from afformer.runtime.backends.registry import open_backend
 
-        return open_backend(model, self.backend, device=self.device, threads=self.threads, input_hw=self.input_hw)
+        return open_backend(
+            model,
+            self.backend,
+            device=self.device,
+            threads=self.threads,
+            input_hw=self.input_hw,
+            checkpoint=self.checkpoint,
+        )
 
     @contextlib.contextmanager
     def open_segmenter(self, model: AnyPath) -> Iterator[Segmenter]:

@@ -8,22 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from afformer.choice import Choice
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import Array, input_tensor
 from afformer.runtime.choices import Fit
 from afformer.runtime.workspace import Workspace
-from afformer.spec import InputKind, ModelSpec
+from afformer.spec import ColorOrder, InputKind, ModelSpec
 
 Image = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8."""
-
-
-class ColorOrder(Choice):
-    """Order of the channels in a picture."""
-
-    RGB = "rgb"
-    BGR = "bgr"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +23,7 @@ class FittedPicture:
     """A picture as the model's input, and the part of the model's output that belongs to it.
 
     Attributes:
-        tensor: `(3, H, W)` float32 normalised RGB or `(H, W, 3)` uint8 RGB, without a batch axis.
+        tensor: `(3, H, W)` float32, normalised, or `(H, W, 3)` uint8, in the spec's channel order; no batch axis.
         image_hw: Height and width of the original picture, in pixels.
         covered_hw: Part of the input that the picture covers, from the top left corner, in input pixels.
         span_y: Rows of the logits that the picture covers, in (fractional) cells.
@@ -102,15 +94,16 @@ def write_input(
         work: Scratch memory to reuse from call to call.
 
     Returns:
-        `out`: `(3, H, W)` float32 normalised RGB, or `(H, W, 3)` uint8 RGB.
+        `out`: `(3, H, W)` float32, normalised, or `(H, W, 3)` uint8, in the spec's channel order.
     """
     tensor = input_tensor(spec)
     if out is None:
         out = np.empty(tensor.shape[1:], tensor.dtype)
     height, width, _ = pixels.shape
+    turned = color_order is not spec.color_order
     if spec.input is InputKind.UINT8:
         out[height:], out[:, width:] = np.rint(spec.mean), np.rint(spec.mean)
-        if color_order is ColorOrder.BGR:
+        if turned:
             cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=out[:height, :width])
         else:
             out[:height, :width] = pixels
@@ -118,7 +111,7 @@ def write_input(
     out[:, height:], out[:, :, width:] = 0, 0
     plane = (work or Workspace()).array("plane", (height, width), np.uint8)
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
-        cv2.extractChannel(pixels, channel if color_order is ColorOrder.RGB else 2 - channel, dst=plane)
+        cv2.extractChannel(pixels, 2 - channel if turned else channel, dst=plane)
         target = out[channel, :height, :width]
         np.multiply(plane, np.float32(1 / std), out=target, dtype=np.float32)
         np.subtract(target, np.float32(mean / std), out=target)

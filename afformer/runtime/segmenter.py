@@ -19,10 +19,10 @@ from afformer.runtime.choices import Device, Fit
 from afformer.runtime.pictures import Picture, check_several, load_picture
 from afformer.runtime.pool import Pool
 from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
-from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image, fit_picture, write_input
+from afformer.runtime.preprocess import FittedPicture, Image, fit_picture, write_input
 from afformer.runtime.tiling import STRIDE, Tiling
 from afformer.runtime.workspace import Workspace
-from afformer.spec import ModelSpec, OutputKind
+from afformer.spec import ColorOrder, ModelSpec, OutputKind
 
 Logits = npt.NDArray[np.float32]
 

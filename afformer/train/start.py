@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
+from torch import Tensor
+
 from afformer.errors import AfformerError, CheckpointError
-from afformer.model.checkpoint import load_checkpoint
+from afformer.model.checkpoint import Checkpoint, load_checkpoint
 from afformer.model.network import VARIANTS, AFFormer
-from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, Channels
+from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, Channels, ColorOrder
 from afformer.train.options import TrainOptions
 
 _CLASSIFIER = "head.classify."
+_FIRST = "stem.0.conv.weight"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +55,16 @@ def start(options: TrainOptions, classes: tuple[str, ...]) -> Start:
         )
     same = checkpoint.num_classes == len(classes) and checkpoint.classes in (None, classes)
     network.load_state_dict(
-        {name: tensor for name, tensor in checkpoint.state.items() if same or not name.startswith(_CLASSIFIER)},
+        {name: tensor for name, tensor in _of_rgb(checkpoint).items() if same or not name.startswith(_CLASSIFIER)},
         strict=False,  # load_checkpoint has accounted for every key
     )
     origin = str(options.init) + ("" if same else ", with a new classifier")
-    return Start(network, checkpoint.mean, checkpoint.std, origin)
+    step = 1 if checkpoint.normalisation.order is ColorOrder.RGB else -1
+    return Start(network, checkpoint.mean[::step], checkpoint.std[::step], origin)  # type: ignore[arg-type]
+
+
+def _of_rgb(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The weights for pictures of RGB, which are what is trained on; of a BGR network the first kernels are turned."""
+    if checkpoint.normalisation.order is ColorOrder.RGB:
+        return checkpoint.state
+    return {**checkpoint.state, _FIRST: checkpoint.state[_FIRST].flip(1)}

@@ -134,6 +134,7 @@ afformer_segmenter::afformer_segmenter(std::unique_ptr<afformer::core::Model> mo
     spec.batch = from.batch;
     spec.num_classes = from.num_classes();
     spec.takes_bytes = from.input_kind == afformer::InputKind::uint8 ? 1 : 0;
+    spec.takes_bgr = from.color_order == afformer::ColorOrder::bgr ? 1 : 0;
     spec.gives_classmap = from.output_kind == afformer::OutputKind::classmap ? 1 : 0;
     for (std::size_t c = 0; c < 3; ++c) {
         spec.mean[c] = from.mean[c];

@@ -10,7 +10,7 @@
 namespace afformer::core {
 
 Preprocessor::Preprocessor(const ModelSpec& spec, Fit fit, const ResizeKernels& kernels)
-    : input_(spec.input), grid_(spec.logits_size()), kind_(spec.input_kind), fit_(fit), resize_(kernels) {
+    : input_(spec.input), grid_(spec.logits_size()), kind_(spec.input_kind), order_(spec.color_order), fit_(fit), resize_(kernels) {
     for (std::size_t c = 0; c < 3; ++c) {
         fill_table(c, spec.mean[c], spec.std[c]);
         padding_[c] = static_cast<std::uint8_t>(std::clamp(std::nearbyint(spec.mean[c]), 0.0, 255.0));
@@ -63,16 +63,16 @@ void Preprocessor::write(const std::uint8_t* row, int step, ColorOrder order, in
 
 void Preprocessor::write_floats(const std::uint8_t* row, int step, ColorOrder order, int y, int width,
                                 float* tensor) const {
-    float* const red = tensor + y * std::ptrdiff_t{input_.width};
-    float* const green = red + plane();
-    float* const blue = green + plane();
-    const int first = order == ColorOrder::rgb ? 0 : 2;
+    float* const one = tensor + y * std::ptrdiff_t{input_.width};
+    float* const two = one + plane();
+    float* const three = two + plane();
+    const int first = order == order_ ? 0 : 2;
     for (int x = 0; x < width; ++x, row += step) {
-        red[x] = tables_[0][row[first]];
-        green[x] = tables_[1][row[1]];
-        blue[x] = tables_[2][row[2 - first]];
+        one[x] = tables_[0][row[first]];
+        two[x] = tables_[1][row[1]];
+        three[x] = tables_[2][row[2 - first]];
     }
-    for (float* const out : {red, green, blue}) {
+    for (float* const out : {one, two, three}) {
         std::fill(out + width, out + input_.width, 0.0F);
     }
 }
@@ -83,7 +83,7 @@ void Preprocessor::write_bytes(const std::uint8_t* row, int step, ColorOrder ord
     for (int x = 0; x < width; ++x, row += step) {
         std::uint8_t* const pixel = out + std::ptrdiff_t{3} * x;
         std::memcpy(pixel, row, 3);
-        if (order == ColorOrder::bgr) {
+        if (order != order_) {
             std::swap(pixel[0], pixel[2]);
         }
     }

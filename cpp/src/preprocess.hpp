@@ -40,6 +40,7 @@ private:
 
     Size input_, grid_;
     InputKind kind_;
+    ColorOrder order_;  // of the model's channels
     Fit fit_;
     std::array<std::array<float, 256>, 3> tables_{};
     std::array<std::uint8_t, 3> padding_{};

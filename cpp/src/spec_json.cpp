@@ -31,6 +31,7 @@ public:
         spec.variant = fields_.at("variant").get<std::string>();
         spec.dataset = fields_.at("dataset").get<std::string>();
         spec.checkpoint_sha256 = fields_.at("checkpoint_sha256").get<std::string>();
+        spec.color_order = one_of("color_order", {"RGB", "BGR"}) == "RGB" ? ColorOrder::rgb : ColorOrder::bgr;
         spec.precision = one_of("precision", {"fp32", "fp16", "int8"});
         read_sizes(spec);
         read_normalisation(spec);
@@ -56,7 +57,6 @@ private:
     // What follows from the rest, written for readers like this one: a model that says otherwise is not ours.
     void require_implied(InputKind kind) const {
         require("layout", kind == InputKind::float32 ? "NCHW" : "NHWC");
-        require("color_order", "RGB");
         require("stride", 8);
     }
 

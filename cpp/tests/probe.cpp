@@ -110,6 +110,7 @@ Outcome answer_spec(std::istream& words) {
         {"precision", spec.precision},
         {"mean", spec.mean},
         {"std", spec.std},
+        {"color_order", spec.color_order == afformer::ColorOrder::rgb ? "RGB" : "BGR"},
         {"checkpoint_sha256", spec.checkpoint_sha256},
         {"num_classes", spec.num_classes()},
         {"logits_hw", {spec.logits_size().height, spec.logits_size().width}},

@@ -76,3 +76,28 @@ def test_without_one_readable_verification_picture_nothing_is_written(tmp_path: 
     done = run("export", assets.CHECKPOINT, "-o", model, "--size", "64x96", "--verify-images", tmp_path)
     assert "none of 1 verification pictures can be used" in error_of(done)
     assert not model.exists()
+
+
+def test_the_export_says_where_normalisation_weights_and_names_are_from_and_the_model_honours_them(
+    tmp_path: Path,
+) -> None:
+    model = tmp_path / "m.onnx"
+    said = ("--mean", "103.53,116.28,123.675", "--std", "57.375,57.12,58.395", "--channel-order", "bgr")
+    result = run("export", assets.CHECKPOINT, "-o", model, "--size", "96x128", "--input", "uint8", *said)
+    assert result.exit_code == 0, result.stderr
+    lines = result.output.splitlines()
+    assert lines[0].startswith("normalisation: BGR, mean 103.53, 116.28, 123.675")
+    assert "--mean and --std are given" in lines[0]
+    assert lines[1] == "weights: at the top of the file"
+    assert lines[2] == "class names: from the checkpoint, the names of CamVid"
+    facts = json.loads(run("inspect", model, "--json").stdout)["spec"]
+    assert (facts["color_order"], facts["mean"][0]) == ("BGR", 103.53)
+    assert facts["provenance"]["weights"] == "at the top of the file"
+    same = run("compare", assets.CHECKPOINT, model, "--images", STREET.parent, *said, "--json")
+    assert json.loads(same.stdout)["pixel_agreement"] > 0.9995
+    other = run("compare", assets.CHECKPOINT, model, "--images", STREET.parent, "--json")
+    assert json.loads(other.stdout)["pixel_agreement"] < 0.99
+    assert "normalisation: RGB, mean 123.675" in other.stderr
+    assert "assumed, the checkpoint does not say" in other.stderr
+    refused = error_of(run("infer", model, STREET, "-o", tmp_path, "--channel-order", "rgb"))
+    assert "--channel-order can only be said of a checkpoint" in refused

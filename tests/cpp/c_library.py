@@ -34,6 +34,7 @@ class Spec(ctypes.Structure):
             for name in ("height", "width", "batch", "num_classes", "takes_bytes", "gives_classmap")
         ),
         *((name, ctypes.c_double * 3) for name in ("mean", "std")),
+        ("takes_bgr", ctypes.c_int),
     )
 
 

@@ -54,9 +54,10 @@ def _assert_same(kernels: Probe, picture: Image, spec: ModelSpec, fit: Fit, orde
     fit=st.sampled_from(FITS),
     kind=st.sampled_from(InputKind),
     order=st.sampled_from(ColorOrder),
+    models=st.sampled_from(ColorOrder),
     seed=st.integers(0, 2**32 - 1),
 )
-@example((2, 2), (1, 1), 0, Fit.STRETCH, InputKind.UINT8, ColorOrder.RGB, 0)
+@example((2, 2), (1, 1), 0, Fit.STRETCH, InputKind.UINT8, ColorOrder.RGB, ColorOrder.BGR, 0)
 def test_the_tensor_has_pythons_bits(
     kernels: Probe,
     size: tuple[int, int],
@@ -65,10 +66,11 @@ def test_the_tensor_has_pythons_bits(
     fit: Fit,
     kind: InputKind,
     order: ColorOrder,
+    models: ColorOrder,
     seed: int,
 ) -> None:
     picture = _picture(size[0], size[1] + gap, seed)[:, : size[1]]
-    _assert_same(kernels, picture, _model(*input_hw, kind), fit, order)
+    _assert_same(kernels, picture, dataclasses.replace(_model(*input_hw, kind), color_order=models), fit, order)
 
 
 @settings(max_examples=100, deadline=None)

@@ -55,6 +55,19 @@ def test_a_bgr_array_gives_the_same_tensor(fit: Fit, spec: ModelSpec) -> None:
     np.testing.assert_array_equal(view, expected)
 
 
+@pytest.mark.parametrize("order", ColorOrder)
+@pytest.mark.parametrize("spec", [SPEC, BYTES], ids=["float", "bytes"])
+def test_a_model_of_blue_green_red_gets_its_channels_turned_and_its_own_mean(
+    spec: ModelSpec, order: ColorOrder
+) -> None:
+    rgb = _picture(50, 120)
+    picture = rgb if order is ColorOrder.RGB else np.ascontiguousarray(rgb[:, :, ::-1])
+    turned = dataclasses.replace(spec, color_order=ColorOrder.BGR, mean=spec.mean[::-1], std=spec.std[::-1])
+    expected = fit_picture(rgb, spec, Fit.PAD).tensor
+    flipped = expected[::-1] if spec.input is InputKind.FLOAT32 else expected[..., ::-1]
+    np.testing.assert_array_equal(fit_picture(picture, turned, Fit.PAD, order).tensor, flipped)
+
+
 def test_pad_keeps_the_aspect_ratio_and_puts_the_mean_beside_the_picture() -> None:
     fitted = fit_picture(_picture(100, 100), SPEC, Fit.PAD)
     assert fitted.covered_hw == (64, 64)

@@ -129,9 +129,20 @@ def _parameter(arguments: Arguments) -> Any:
 
 def _from_array(arguments: Arguments) -> StoredTensor:
     """`_rebuild_device_tensor_from_numpy(array, dtype, device, requires_grad)`; weights are made float32 anyway."""
-    if not arguments or not isinstance(arguments[0], NumpyArray) or arguments[0].array is None:
+    if not arguments or not isinstance(arguments[0], NumpyArray):
         raise DamageError("a tensor of something that is not an array of numbers")
-    array = arguments[0].array
+    return array_tensor(arguments[0])
+
+
+def array_tensor(found: NumpyArray) -> StoredTensor:
+    """A NumPy array as a tensor.
+
+    Raises:
+        DamageError: It holds no numbers.
+    """
+    if found.array is None:
+        raise DamageError("a tensor of something that is not an array of numbers")
+    array = found.array
     element = ELEMENTS.get(array.dtype.name)
     if element is None:
         return UnreadTensor(f"holds {array.dtype.name} numbers", array.shape)

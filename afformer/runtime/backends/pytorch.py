@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from afformer.errors import BackendError
 from afformer.model.checkpoint import load_checkpoint
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.model.forks import is_forked
 from afformer.runtime.backends.base import Array, Backend, check_threads
 from afformer.runtime.choices import Device
@@ -20,6 +22,8 @@ from afformer.runtime.pool import Pool
 DEFAULT_HW = {"camvid": (360, 480), "cityscapes": (1024, 2048)}
 """Input sizes that a checkpoint is run at when no size is given, by data set."""
 OTHERWISE_HW = (512, 512)
+
+_logger = logging.getLogger(__name__)
 
 
 class PyTorchBackend(Backend):
@@ -30,6 +34,7 @@ class PyTorchBackend(Backend):
         threads: Threads inside one operator; 0 leaves the choice to PyTorch. A process that was forked after PyTorch
             was loaded computes with one.
         input_hw: Height and width to run at; None means the data set's usual size.
+        checkpoint: What is said about the checkpoint. What nobody says and the answer depends on is logged.
 
     Raises:
         BackendError: PyTorch sees no CUDA device, but that is the device.
@@ -37,16 +42,23 @@ class PyTorchBackend(Backend):
     """
 
     def __init__(
-        self, path: Path, device: Device = Device.CPU, threads: int = 0, input_hw: tuple[int, int] | None = None
+        self,
+        path: Path,
+        device: Device = Device.CPU,
+        threads: int = 0,
+        input_hw: tuple[int, int] | None = None,
+        checkpoint: CheckpointOptions = AS_THE_FILE_SAYS,
     ) -> None:
         if device is Device.CUDA and not torch.cuda.is_available():
             raise BackendError("this PyTorch sees no CUDA device; choose the device cpu")
         check_threads(threads)
-        checkpoint = load_checkpoint(path)
-        spec = checkpoint.spec(input_hw or OTHERWISE_HW)
-        self.spec = spec if input_hw else checkpoint.spec(DEFAULT_HW.get(spec.dataset, OTHERWISE_HW))
+        loaded = load_checkpoint(path, checkpoint)
+        for assumption in loaded.assumptions():
+            _logger.warning("%s: %s", path, assumption)
+        spec = loaded.spec(input_hw or OTHERWISE_HW)
+        self.spec = spec if input_hw else loaded.spec(DEFAULT_HW.get(spec.dataset, OTHERWISE_HW))
         self.description = f"PyTorch {torch.__version__} ({device.value})"
-        self._network = checkpoint.build().to(device.value)
+        self._network = loaded.build().to(device.value)
         # Calls that each use all cores gain nothing from running at once, but their threads wait for each other. Calls
         # of one thread each run side by side.
         self._networks = Pool(lambda: self._network, at_most=None if threads == 1 else 1)

@@ -11,11 +11,13 @@ from typing import cast
 
 from afformer.errors import BackendError
 from afformer.files import AnyPath
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.runtime.backends.base import Backend, parse_device
 from afformer.runtime.choices import Device
 
 BackendFactory = Callable[..., Backend]
-"""Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` as well."""
+"""Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` and
+`checkpoint: CheckpointOptions` as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Registry:
         device: Device | str | None = None,
         threads: int = 0,
         input_hw: tuple[int, int] | None = None,
+        checkpoint: CheckpointOptions = AS_THE_FILE_SAYS,
     ) -> Backend:
         """Opens a model file.
 
@@ -99,6 +102,7 @@ class Registry:
             device: Where to run; None means the CPU, or CUDA for backends that need it.
             threads: CPU threads; 0 leaves the choice to the backend.
             input_hw: Size to run a checkpoint at; None means its data set's usual one. An exported model has its own.
+            checkpoint: What is said about a checkpoint. An exported model knows all that itself.
 
         Raises:
             BackendError: The name, ending or device is unknown, a dependency is missing, the model has another size,
@@ -110,7 +114,12 @@ class Registry:
         factory, known = self._factory(name), self._known[name]
         device = known.device if device is None else parse_device(device)
         if known.any_size:
-            return factory(path, device=device, threads=threads, input_hw=input_hw)
+            return factory(path, device=device, threads=threads, input_hw=input_hw, checkpoint=checkpoint)
+        if checkpoint != AS_THE_FILE_SAYS:
+            raise BackendError(
+                f"{path}: is an exported model, which knows its normalisation and classes; "
+                f"{checkpoint.named()} can only be said of a checkpoint"
+            )
         backend = factory(path, device=device, threads=threads)
         if input_hw and backend.spec.input_hw != input_hw:
             own = "x".join(map(str, backend.spec.input_hw))

@@ -81,7 +81,8 @@ typedef struct afformer_spec {
     int num_classes;
     int takes_bytes;    /* 1: input (batch, height, width, 3) uint8; 0: (batch, 3, height, width) float, normalised */
     int gives_classmap; /* 1: output (batch, height, width) uint8; 0: (batch, classes, ceil(h/8), ceil(w/8)) float */
-    double mean[3], std[3]; /* normalisation: RGB, 0..255 scale */
+    double mean[3], std[3]; /* normalisation: in the order of the model's channels, 0..255 scale */
+    int takes_bgr;          /* order of the model's channels. 1: BGR; 0: RGB. Pictures of the other order are turned */
 } afformer_spec;
 
 /* A picture: `height` rows of `width` pixels, three bytes each. */

@@ -55,6 +55,7 @@ inline ModelSpec spec_of(const afformer_segmenter* segmenter) {
     spec.precision = from.precision;
     spec.mean = {from.mean[0], from.mean[1], from.mean[2]};
     spec.std = {from.std[0], from.std[1], from.std[2]};
+    spec.color_order = from.takes_bgr != 0 ? ColorOrder::bgr : ColorOrder::rgb;
     spec.checkpoint_sha256 = from.checkpoint_sha256;
     spec.json = afformer_spec_json(segmenter);
     return spec;

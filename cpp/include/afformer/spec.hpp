@@ -12,8 +12,8 @@
 namespace afformer {
 
 enum class InputKind {
-    float32,  // `(n, 3, H, W)` float, RGB, already normalised with mean and std
-    uint8,    // `(n, H, W, 3)` uint8, RGB bytes; the normalisation is in the graph
+    float32,  // `(n, 3, H, W)` float in the model's channel order, normalised with mean and std
+    uint8,    // `(n, H, W, 3)` uint8 in the model's channel order; the normalisation is in the graph
 };
 
 enum class OutputKind {
@@ -30,9 +30,10 @@ struct ModelSpec {
     int batch = 1;  // pictures per call
     InputKind input_kind = InputKind::float32;
     OutputKind output_kind = OutputKind::logits;
-    std::string precision;         // fp32, fp16 or int8, inside the model
-    std::array<double, 3> mean{};  // RGB, 0..255 scale
-    std::array<double, 3> std{};   // RGB, 0..255 scale
+    std::string precision;                      // fp32, fp16 or int8, inside the model
+    std::array<double, 3> mean{};               // in the model's channel order, 0..255 scale
+    std::array<double, 3> std{};                // in the model's channel order, 0..255 scale
+    ColorOrder color_order = ColorOrder::rgb;  // of the model's channels; pictures of the other order are turned
     std::string checkpoint_sha256;
     std::string json;  // the text it came from
 

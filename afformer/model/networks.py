@@ -1,0 +1,217 @@
+"""The networks in a checkpoint file, wherever they lie, and which of them is meant.
+
+A network is found by names that only AFFormer has (`backbone.mhca_stages.`, or our own `stages.0.descriptor.`). What
+comes before them is its prefix: the containers of the file and the wrappers of its trainer (`state_dict.module.`,
+`model.student.`). Whatever else has that prefix lies beside the network (`criterion.`, `auxiliary_head.`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from afformer.errors import CheckpointError
+from afformer.model.choices import Weights
+from afformer.model.reading.faults import printable
+from afformer.model.reading.tensors import StoredTensor
+
+_WRAPPERS = (
+    *("module", "_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module", "_forward_module"),
+    *("_modules", "_parameters", "_buffers"),
+)
+"""What DataParallel, `torch.compile`, FSDP, Fabric and pickled modules put between the parts of a name."""
+
+_WRAPPER = rf"(?:(?:{'|'.join(_WRAPPERS)})\.)*"
+_ANCHOR = re.compile(
+    rf"(?P<prefix>(?:.*?\.)??)(?:backbone\.{_WRAPPER})?"
+    rf"(?:(?:mhca_stages|patch_embed_stages)\.{_WRAPPER}\d\.|stages\.{_WRAPPER}0\.{_WRAPPER}descriptor\.)"
+)
+_INSIDE = re.compile(rf"(?<![^.])(?:{'|'.join(_WRAPPERS)})\.")
+_OFFICIAL_PARTS = ("backbone.", "decode_head.")
+_BACKBONE_PARTS = ("mhca_stages.", "patch_embed_stages.", "stem.")
+_OWN_PARTS = ("stem.", "stages.", "head.")
+_USUAL = ("state_dict", "model", "model_state_dict", "module", "network", "net", "student")
+_MMCV_AVERAGE = "ema_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One set of weights in a file.
+
+    Attributes:
+        where: Keys and prefix that lead to it; empty if its names begin at the top.
+        tensors: By their names without prefix and wrappers.
+        beside: Other tensors with its prefix.
+        strange: Names inside the network whose values are not tensors.
+        averaged: Whether it is a moving average.
+        teacher: Whether it taught another network.
+    """
+
+    where: str
+    tensors: dict[str, StoredTensor]
+    beside: dict[str, StoredTensor]
+    strange: tuple[str, ...] = ()
+    averaged: bool = False
+    teacher: bool = False
+
+    @property
+    def has_head(self) -> bool:
+        """Whether it is more than a backbone."""
+        return any(name.startswith(("decode_head.", "head.")) for name in self.tensors)
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people."""
+        return "the teacher" if self.teacher else "the moving average" if self.averaged else "the raw weights"
+
+    def place(self) -> str:
+        """Where it lies, for people."""
+        return f"under {printable(self.where)}" if self.where else "at the top of the file"
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The network that is meant, and how that was decided, for people."""
+
+    network: Network
+    origin: str
+
+
+def networks_in(found: Mapping[str, Any]) -> list[Network]:
+    """All networks, in the order of the file, from what `leaves` found."""
+    anchors = (_ANCHOR.match(name) for name, value in found.items() if isinstance(value, StoredTensor))
+    prefixes = sorted({match["prefix"] for match in anchors if match}, key=len, reverse=True)
+    parts: dict[str, dict[str, Any]] = {prefix: {} for prefix in prefixes}
+    for name, value in found.items():
+        home = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
+        if home is not None:
+            parts[home][name.removeprefix(home)] = value
+    networks = [_network(prefix, parts[prefix], found) for prefix in reversed(prefixes)]
+    networks += [average for network in networks if (average := _mmcv_average(network))]
+    return _relabelled(networks, found)
+
+
+def choose(networks: list[Network], weights: Weights, path: Path) -> Chosen:
+    """Decides between the networks of a file.
+
+    Raises:
+        CheckpointError: What was asked for is not there, or nothing tells which one is meant.
+    """
+    whole = [network for network in networks if network.has_head] or networks
+    averages = [network for network in whole if network.averaged]
+    teachers = [network for network in whole if network.teacher]
+    raw = [network for network in whole if not network.averaged and not network.teacher]
+    pools = {
+        Weights.AUTO: averages or raw or teachers,
+        Weights.EMA: averages or teachers,
+        Weights.RAW: raw,
+    }
+    pool = sorted(pools[weights], key=_rank)
+    if not pool:
+        wanted = "moving average" if weights is Weights.EMA else "raw weights"
+        raise CheckpointError(f"{path}: holds no {wanted}, only {_all(whole)}; choose `weights=auto`")
+    if len(pool) > 1 and _rank(pool[0]) == _rank(pool[1]):
+        raise CheckpointError(
+            f"{path}: holds several networks and nothing tells which one is meant: {_all(pool)}; save one of them alone"
+        )
+    return Chosen(pool[0], _origin(pool[0], whole, weights))
+
+
+def _origin(chosen: Network, whole: list[Network], weights: Weights) -> str:
+    others = [network for network in whole if network is not chosen]
+    alone = not others and not chosen.averaged and not chosen.teacher
+    text = chosen.place() if alone else f"{chosen.kind} {chosen.place()}"
+    if weights is not Weights.AUTO:
+        text += f", as `weights={weights.value}` says"
+    if others:
+        remedy = Weights.RAW if chosen.averaged else Weights.EMA
+        text += f"; not taken: {_all(others)}"
+        if weights is Weights.AUTO and any(other.averaged != chosen.averaged or other.teacher for other in others):
+            text += f" (`weights={remedy.value}`)"
+    outside = sorted(
+        {name.split(".")[0] for name in chosen.beside if not name.startswith(_MMCV_AVERAGE)} - {"optimizer"}
+    )
+    if outside:
+        text += f"; left out: {', '.join(map(printable, outside[:8]))}"
+    return text
+
+
+def _network(prefix: str, values: dict[str, Any], found: Mapping[str, Any]) -> Network:
+    clean = {_INSIDE.sub("", name): value for name, value in values.items()}
+    tensors: dict[str, StoredTensor] = {}
+    beside: dict[str, StoredTensor] = {}
+    strange: list[str] = []
+    official = any(name.startswith((*_OFFICIAL_PARTS, "mhca_stages.")) for name in clean)
+    for name, value in clean.items():
+        inside = name.startswith((*_OFFICIAL_PARTS, *_BACKBONE_PARTS) if official else _OWN_PARTS)
+        if isinstance(value, StoredTensor):
+            (tensors if inside else beside)[_with_backbone(name) if official and inside else name] = value
+        elif inside and "_extra_state" not in name.split("."):
+            strange.append(name)
+    where = prefix.rstrip(".")
+    words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower())
+    averaged = any(_means_average(word) for word in words) or _counter(prefix) in found
+    return Network(where, tensors, beside, tuple(strange), averaged, not averaged and "teacher" in words)
+
+
+def _counter(prefix: str) -> str:
+    """The name of what `torch.optim.swa_utils.AveragedModel` counts in, beside its `module`."""
+    return prefix.removesuffix("module.") + "n_averaged"
+
+
+def _with_backbone(name: str) -> str:
+    """The backbone as published for ImageNet has no name of its own."""
+    return f"backbone.{name}" if name.startswith(_BACKBONE_PARTS) else name
+
+
+def _means_average(word: str) -> bool:
+    return word.startswith(("ema", "swa", "averag", "shadow", "polyak")) or word == "avg"
+
+
+def _mmcv_average(network: Network) -> Network | None:
+    """Mmcv's `EMAHook` keeps the average of every parameter in a buffer: `ema_` and the name, its points as `_`."""
+    renamed = {f"{_MMCV_AVERAGE}{name.replace('.', '_')}": name for name in network.tensors}
+    found = {renamed[name]: tensor for name, tensor in network.beside.items() if name in renamed}
+    if not found:
+        return None
+    where = f"{network.where}.{_MMCV_AVERAGE}*" if network.where else f"{_MMCV_AVERAGE}*"
+    rest = {name: tensor for name, tensor in network.beside.items() if not name.startswith(_MMCV_AVERAGE)}
+    return dataclasses.replace(network, where=where, tensors=network.tensors | found, beside=rest, averaged=True)
+
+
+def _relabelled(networks: list[Network], found: Mapping[str, Any]) -> list[Network]:
+    """Two trainers put the average where the weights usually are, and the raw weights beside it.
+
+    1. mmengine's `EMAHook` swaps them when it saves. Its averaged model is known by its counter, `steps`.
+    2. Lightning's `WeightAveraging` keeps the raw weights as `current_model_state`.
+    """
+    tops = {network.where.split(".")[0] for network in networks}
+    mmengine = any(
+        name in ("meta.mmengine_version", "message_hub") or name.startswith("message_hub.") for name in found
+    )
+    raw = ""
+    if mmengine and {"state_dict", "ema_state_dict"} <= tops and "ema_state_dict.steps" in found:
+        raw = "ema_state_dict"
+    elif {"state_dict", "current_model_state"} <= tops:
+        raw = "current_model_state"
+    if not raw:
+        return networks
+    top = {raw: False, "state_dict": True}
+    return [
+        dataclasses.replace(network, averaged=top.get(network.where.split(".")[0], network.averaged))
+        for network in networks
+    ]
+
+
+def _rank(network: Network) -> tuple[int, int]:
+    """The usual places first, then the less deep ones."""
+    words = network.where.split(".") if network.where else []
+    places = [_USUAL.index(word) for word in words if word in _USUAL]
+    return (min(places) if places else len(_USUAL) if words else 0, len(words))
+
+
+def _all(networks: list[Network]) -> str:
+    return ", ".join(f"{network.kind} {network.place()}" for network in networks[:6])
