@@ -235,7 +235,11 @@ def channels(values: Any) -> Channels | None:
     fits = (
         isinstance(values, (list, tuple))
         and len(values) == 3
-        and all(isinstance(value, (int, float, np.number)) and abs(value) < _LARGEST for value in values)
+        and all(
+            isinstance(value, (int, float, np.number))
+            and abs(float(value) if isinstance(value, np.number) else value) < _LARGEST
+            for value in values
+        )
     )
     return (float(values[0]), float(values[1]), float(values[2])) if fits else None
 
