@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import click
 
 _PARAMETER = re.compile(r"`(?P<name>[a-z]\w*)(?:=(?P<value>[^`]*))?`")
-_FLAGS = {"json_lines": "--write jsonl", "library": "--rtx", "video": "--write video"}
+_FLAGS = {"folder": "--out", "json_lines": "--write jsonl", "library": "--rtx", "video": "--write video"}
 """Of parameters that have no option of their own name."""
 
 

@@ -15,7 +15,8 @@ from PIL import ImageOps
 from afformer.errors import ImageError
 from afformer.images import RGBImage, decode_image, read_image
 from afformer.runtime.backends.base import Array
-from afformer.runtime.preprocess import ColorOrder, Image
+from afformer.runtime.preprocess import Image
+from afformer.spec import ColorOrder
 
 Picture = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Array, PIL.Image.Image]
 """A path, the bytes of a picture file, an array, or a picture of Pillow.

@@ -18,8 +18,8 @@ import pytest
 from afformer.images import ClassMap
 from afformer.runtime.backends.base import Array, input_tensor
 from afformer.runtime.choices import Fit
-from afformer.runtime.preprocess import ColorOrder, FittedPicture, Image
-from afformer.spec import ModelSpec
+from afformer.runtime.preprocess import FittedPicture, Image
+from afformer.spec import ColorOrder, ModelSpec
 
 INVALID_ARGUMENT, SPEC, OUT_OF_MEMORY = 1, 3, 5
 """`ErrorCode` in errors.hpp, and what the C interface calls a `bad_alloc`."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from afformer.assets import pictures
 from afformer.images import read_image
 from afformer.runtime.choices import Fit
-from afformer.runtime.preprocess import ColorOrder, Image, fit_picture
-from afformer.spec import InputKind, ModelSpec
+from afformer.runtime.preprocess import Image, fit_picture
+from afformer.spec import ColorOrder, InputKind, ModelSpec
 from tests.cpp.probe import Probe
 
 FITS = (Fit.STRETCH, Fit.PAD)

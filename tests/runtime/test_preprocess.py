@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from afformer.errors import ImageError
 from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.choices import Fit
-from afformer.runtime.preprocess import ColorOrder, Image, fit_picture, write_input
-from afformer.spec import InputKind, ModelSpec
+from afformer.runtime.preprocess import Image, fit_picture, write_input
+from afformer.spec import ColorOrder, InputKind, ModelSpec
 from tests.builders.tiny_onnx import SPEC
 
 BYTES = dataclasses.replace(SPEC, input=InputKind.UINT8)
