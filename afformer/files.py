@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from afformer.errors import OutputError
@@ -36,18 +36,34 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
         temporary.write_bytes(data)
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
     """Refuses a path before the work whose result could not be written there; creates missing parent folders.
 
+    Args:
+        path: The file to write.
+        inputs: Files that the work reads; None is left out. The result must not replace them, under whatever name.
+
     Raises:
-        OutputError: `path` is a folder, or nothing can be written beside it.
+        OutputError: `path` is a folder or one of the inputs, or nothing can be written beside it.
     """
     check_name(path)
+    for source in filter(None, inputs):
+        if file_identity(path) is not None and file_identity(path) == file_identity(source):
+            raise OutputError(f"{path}: is the input {source} itself and is not overwritten; choose another name")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file name to write to")
     make_folder(path.parent)
     with _writing(path), temporary_file(path):
         pass
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What a file has in common with all its links, soft and hard; None if there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:  # missing, or in a place that cannot be looked at: whoever opens it says so
+        return None
+    return found.st_dev, found.st_ino
 
 
 def make_folder(path: Path) -> None:

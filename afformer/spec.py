@@ -52,6 +52,19 @@ class Precision(enum.Enum):
     INT8 = "int8"
 
 
+class Target(enum.Enum):
+    """What an INT8 model is made for."""
+
+    X86 = "x86"
+    """ONNX Runtime on x86-64: integer operators, channels last."""
+    ARM = "arm"
+    """ONNX Runtime on ARM: the same with signed activations."""
+    TENSORRT = "tensorrt"
+    """TensorRT 10 and 11: explicit Q/DQ, symmetric, float bias."""
+    GENERIC = "generic"
+    """Explicit Q/DQ for engines that fuse it themselves; OpenVINO's fastest form."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
     """Everything besides the network that its answer depends on.
@@ -66,6 +79,7 @@ class ModelSpec:
         input: Content of the input tensor.
         output: Content of the output tensor.
         precision: Number format inside the model.
+        target: What an INT8 model is made for; None for other models, and for INT8 files from before it was written.
         mean: Per-channel mean, RGB, 0..255 scale.
         std: Per-channel standard deviation, RGB, 0..255 scale.
         checkpoint_sha256: Hex digest of the checkpoint file.
@@ -81,6 +95,7 @@ class ModelSpec:
     input: InputKind = InputKind.FLOAT32
     output: OutputKind = OutputKind.LOGITS
     precision: Precision = Precision.FP32
+    target: Target | None = None
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     checkpoint_sha256: str = ""
@@ -98,6 +113,8 @@ class ModelSpec:
             return "std must be above 0"
         if min(self.input_hw) < 1 or self.batch < 1:
             return f"input size and batch must be positive, got {self.input_hw} and {self.batch}"
+        if self.target and self.precision is not Precision.INT8:
+            return f"only INT8 models have a target, but this is {self.precision.value} for {self.target.value}"
         return self._label_problem()
 
     def _label_problem(self) -> str | None:
@@ -185,6 +202,7 @@ def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
         "input": InputKind(fields["input"]),
         "output": OutputKind(fields["output"]),
         "precision": Precision(fields["precision"]),
+        "target": Target(fields["target"]) if fields.get("target") else None,
         "mean": tuple(float(v) for v in fields["mean"]),
         "std": tuple(float(v) for v in fields["std"]),
         "checkpoint_sha256": text(fields["checkpoint_sha256"]),

@@ -17,7 +17,8 @@ import onnx
 import torch
 
 from afformer.commands.options import hxw
-from afformer.export.onnx_graph import OPSET, build_graph
+from afformer.export.choices import OPSET
+from afformer.export.onnx_graph import build_graph
 from afformer.measure.timing import Case, time_models
 from afformer.model.network import VARIANTS, AFFormer
 from afformer.runtime.opening import OpenOptions

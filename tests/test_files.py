@@ -58,6 +58,21 @@ def test_check_leaves_nothing_and_touches_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_an_output_that_is_an_input_is_refused_under_whatever_name(tmp_path: Path) -> None:
+    source, other = tmp_path / "model.onnx", tmp_path / "other.onnx"
+    source.write_text("model")
+    other.write_text("other")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "soft.onnx").symlink_to(source)
+    (tmp_path / "hard.onnx").hardlink_to(source)
+    for name in ("model.onnx", "soft.onnx", "hard.onnx", "folder/../model.onnx"):
+        with pytest.raises(OutputError, match=r"is the input .*model.onnx itself and is not overwritten"):
+            check_writable(tmp_path / name, [other, None, source])
+    check_writable(other, [source])
+    check_writable(tmp_path / "new.onnx", [source, tmp_path / "missing.onnx"])
+    assert source.read_text() == "model"
+
+
 def test_folders_are_made_with_their_parents_unless_a_file_is_in_the_way(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")

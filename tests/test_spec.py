@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afformer.errors import SpecError
-from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
+from afformer.spec import InputKind, ModelSpec, OutputKind, Precision, Target
 
 SPEC = ModelSpec("tiny", (360, 480), ("road", "car"), ((1, 2, 3), (4, 5, 6)), tools={"torch": "2"})
 
@@ -37,6 +37,16 @@ def test_json_says_what_other_readers_need() -> None:
     assert other["layout"] == "NHWC"
 
 
+@pytest.mark.parametrize("target", Target)
+def test_an_int8_model_says_its_target_and_one_from_before_has_none(target: Target) -> None:
+    spec = dataclasses.replace(SPEC, precision=Precision.INT8, target=target)
+    fields = json.loads(spec.to_json())
+    assert fields["target"] == target.value
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    del fields["target"]
+    assert ModelSpec.from_json(json.dumps(fields)).target is None
+
+
 def test_odd_sizes_have_logits_rounded_up() -> None:
     assert dataclasses.replace(SPEC, input_hw=(500, 333)).logits_hw == (63, 42)
 
@@ -60,6 +70,8 @@ def test_odd_sizes_have_logits_rounded_up() -> None:
         ("color_order", "BGR"),
         ("layout", "NHWC"),
         ("stride", 4),
+        ("target", "riscv"),
+        ("target", "x86"),
     ],
 )
 def test_specs_that_cannot_be_are_refused_with_one_line_that_names_the_file(field: str, value: Any) -> None:

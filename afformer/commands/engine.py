@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=FilePath, required=True, help="The .engine to write; its JSON goes beside it.")
 @enum_option("--precision", of=Precision, help="Default: the model's own.")
 @click.option("--images", "calibration", type=FilePath, help="Folder of pictures to calibrate INT8 on.")
-@click.option("--max-drop", type=click.FloatRange(0), help="Points of agreement with float that INT8 may lose.")
+@click.option("--max-drop", type=click.FloatRange(0), help="Points of agreement that INT8 may lose. Default: 1.")
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option(
     "--workspace", "workspace_mib", type=click.IntRange(1), metavar="MIB", help="GPU memory that a layer may use."
@@ -76,6 +76,10 @@ def engine(
         return
     if built.quantized:
         print_text(built.quantized.verdict.accuracy())
+    if built.kept_float32:
+        from afformer.export.half import kept_summary
+
+        click.echo(kept_summary(built.kept_float32))
     _print_report(built.engine)
 
 

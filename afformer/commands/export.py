@@ -9,6 +9,7 @@ import click
 from afformer.commands.options import CheckpointFile, FilePath, enum_option, hxw, json_option
 from afformer.commands.report import print_json
 from afformer.datasets import DATASETS
+from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from afformer.spec import InputKind, OutputKind, Precision
 
 
@@ -29,6 +30,13 @@ from afformer.spec import InputKind, OutputKind, Precision
     default=OutputKind.LOGITS,
     help="Logits at stride 8; or class ids at the input size, exact only for pictures of that size.",
 )
+@click.option(
+    "--opset",
+    type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
+    default=OPSET,
+    show_default=True,
+    help="ONNX operator set; older ones for older TensorRT, OpenVINO and OpenCV.",
+)
 @enum_option("--precision", of=(Precision.FP32, Precision.FP16), default=Precision.FP32)
 @click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Class names and colours. Default: what the file says."
@@ -43,6 +51,7 @@ def export(
     batch: int,
     input: InputKind,
     output: OutputKind,
+    opset: int,
     precision: Precision,
     dataset: str | None,
     verify_images: Path | None,
@@ -51,11 +60,15 @@ def export(
     """Turn CHECKPOINT into an ONNX model that is verified against PyTorch."""
     from afformer.export.exporter import ExportOptions, export_checkpoint
 
-    options = ExportOptions(input_hw, batch, input, output, precision, dataset)
+    options = ExportOptions(input_hw, batch, input, output, precision, dataset, opset)
     report = export_checkpoint(checkpoint, out, options, verify_images)
     if as_json:
         print_json(report.to_json())
         return
     click.echo(f"verified against PyTorch: {report.verification.summary()}")
+    if report.kept_float32:
+        from afformer.export.half import kept_summary
+
+        click.echo(kept_summary(report.kept_float32))
     click.echo(f"wrote {out}: {report.bytes / 1e6:.1f} MB, {report.nodes} nodes, in {report.seconds:.1f} s")
     click.echo(f"next: afformer-cli infer {out} PICTURE -o DIR")

@@ -27,7 +27,8 @@ def inspect(model: Path, open_options: OpenOptions, as_json: bool) -> None:
 
 def _print_facts(model: Path, facts: dict[str, Any]) -> None:
     spec = facts["spec"]
-    click.echo(f"{model}: AFFormer-{spec['variant']}, {spec['precision']}, {facts['bytes'] / 1e6:.1f} MB")
+    precision = f"{spec['precision']} for {spec['target']}" if spec["target"] else spec["precision"]
+    click.echo(f"{model}: AFFormer-{spec['variant']}, {precision}, {facts['bytes'] / 1e6:.1f} MB")
     for kind, tensor in facts["tensors"].items():
         shape = "x".join(map(str, tensor["shape"]))
         click.echo(f"{kind:<11} {tensor['name']}: {tensor['dtype']} {shape}")

@@ -16,7 +16,7 @@ from afformer.commands.options import (
     open_model_options,
 )
 from afformer.commands.report import print_text, progress_bar
-from afformer.quantize.choices import Method, Target
+from afformer.quantize.choices import MAX_DROP, Method, Target
 from afformer.runtime.opening import OpenOptions
 
 
@@ -25,8 +25,14 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--calibration", type=FilePath, required=True, help="Folder of pictures like those the model will see.")
 @click.option("-o", "--out", type=FilePath, help="The INT8 file to write. Default: MODEL with .int8 in its name.")
 @enum_option("--target", of=Target, default=Target.X86, help="What the INT8 model is made for.")
-@enum_option("--method", of=Method, default=Method.AVERAGE, help="How ranges are chosen.")
-@click.option("--max-drop", type=click.FloatRange(0), help="Points of mIoU (without labels: of pixels) it may lose.")
+@enum_option("--method", of=Method, default=Method.PERCENTILE, help="How ranges are chosen.")
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0),
+    default=MAX_DROP,
+    show_default=True,
+    help="Points of mIoU (without labels: of pixels) it may lose; inf for any.",
+)
 @click.option("--val-images", type=FilePath, help="Folder of pictures to measure on. Default: those of --calibration.")
 @click.option("--val-labels", type=FilePath, help="Folder of their labels. Default: the float model is the truth.")
 @dataset_option
@@ -49,7 +55,7 @@ def quantize(
     out: Path | None,
     target: Target,
     method: Method,
-    max_drop: float | None,
+    max_drop: float,
     val_images: Path | None,
     val_labels: Path | None,
     dataset: str | None,

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afformer import assets
 from afformer.errors import ExportError
+from afformer.export.choices import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
-from afformer.images import read_image
+from afformer.images import RGBImage, read_image
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.file_names import open_pictures
 
 if TYPE_CHECKING:
+    import onnx
+
     from afformer.export.verification import Verification
+    from afformer.model.network import AFFormer
 
 SMALLEST = 64
 """Smallest height and width that can be exported: the prototypes of stage 3 are then a 2x2 grid."""
@@ -35,6 +41,7 @@ class ExportOptions:
         input: Normalised float32 NCHW, or RGB bytes NHWC with the normalisation in the graph.
         output: Logits at stride 8, or the class map at the input size.
         precision: FP32 or FP16; INT8 is made from the exported model by `afformer.quantize_model`.
+        opset: ONNX operator set, 17 to 23; older ones for older engines.
         dataset: Name of the data set whose classes and colours to use; None takes what the checkpoint says.
     """
 
@@ -44,6 +51,7 @@ class ExportOptions:
     output: OutputKind = OutputKind.LOGITS
     precision: Precision = Precision.FP32
     dataset: str | None = None
+    opset: int = OPSET
 
     def __post_init__(self) -> None:
         if min(self.input_hw) < SMALLEST:
@@ -52,6 +60,8 @@ class ExportOptions:
             )
         if self.batch < 1:
             raise ExportError(f"batch must be at least 1, but got {self.batch}")
+        if not OLDEST_OPSET <= self.opset <= NEWEST_OPSET:
+            raise ExportError(f"`opset` must be {OLDEST_OPSET} to {NEWEST_OPSET}, but got {self.opset}")
         if self.precision not in (Precision.FP32, Precision.FP16):
             raise ExportError("export writes fp32 or fp16; for INT8 quantize the exported model")
 
@@ -66,6 +76,8 @@ class ExportReport:
     bytes: int
     seconds: float
     verification: Verification
+    kept_float32: dict[str, str]
+    """Why nodes of a float16 model are in float32 that usually are not, by name."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -75,6 +87,7 @@ class ExportReport:
             "nodes": self.nodes,
             "seconds": round(self.seconds, 2),
             "verification": dataclasses.asdict(self.verification),
+            "kept_float32": self.kept_float32,
             "spec": json.loads(self.spec.to_json()),
         }
 
@@ -101,12 +114,12 @@ def export_checkpoint(
     with requires_extra("export"):
         import onnx
 
-        from afformer.export import onnx_graph, verification
+        from afformer.export import onnx_graph
         from afformer.model.checkpoint import load_checkpoint
     start = time.perf_counter()
     if output.suffix.lower() != ".onnx":
         raise ExportError(f"{output}: the model is written as ONNX; name the file .onnx")
-    check_writable(output)
+    check_writable(output, [checkpoint])
     pictures = [read_image(path) for path in _verification_pictures(verify_images)]
     loaded = load_checkpoint(checkpoint)
     network = loaded.build()
@@ -118,12 +131,41 @@ def export_checkpoint(
         precision=options.precision,
         tools=onnx_graph.tool_versions(),
     )
-    model = onnx_graph.build_graph(network, spec)
+    model, kept = onnx_graph.build_graph(network, spec, options.opset), dict[str, str]()
+    if spec.precision is Precision.FP16:
+        model, kept = _in_float16(model, spec, pictures)
     with replacing(output) as temporary:
         onnx.save(model, temporary)
-        result = verification.verify(temporary, network, pictures)
+        result = _verified(temporary, model, network, pictures, spec.precision)
         size = temporary.stat().st_size
-    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result)
+    return ExportReport(output, spec, len(model.graph.node), size, time.perf_counter() - start, result, kept)
+
+
+def _in_float16(
+    model: onnx.ModelProto, spec: ModelSpec, pictures: Sequence[RGBImage]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    from afformer.export import half, onnx_graph
+
+    made = half.half_model(model, spec, pictures)
+    onnx_graph.stamp(made.model, spec)
+    return made.model, made.kept
+
+
+def _verified(
+    path: Path, model: onnx.ModelProto, network: AFFormer, pictures: Sequence[RGBImage], precision: Precision
+) -> Verification:
+    """Verifies the file as ONNX Runtime runs it, and a float16 model as a GPU runs it: in half precision."""
+    import onnx
+
+    from afformer.export import half_emulation, verification
+
+    if precision is not Precision.FP16:
+        return verification.verify(path, network, pictures)
+    verification.verify(path, network, pictures[:1])
+    with tempfile.TemporaryDirectory() as folder:
+        emulation = Path(folder) / "emulated.onnx"
+        onnx.save(half_emulation.emulated(model), emulation)
+        return verification.verify(emulation, network, pictures)
 
 
 def _verification_pictures(folder: Path | None) -> list[Path]:

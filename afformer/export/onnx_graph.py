@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import collections
 import contextlib
+import dataclasses
 import io
 import logging
 import warnings
@@ -16,15 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from afformer.errors import ExportError
+from afformer.export.choices import OPSET
 from afformer.export.endpoints import ExportedNetwork, example_input
-from afformer.export.float16 import to_float16
+from afformer.export.opset import to_opset
 from afformer.model.network import AFFormer
 from afformer.onnx_file import write_spec
 from afformer.spec import ModelSpec, OutputKind, Precision
 from afformer.version import __version__
 
-OPSET = 20
-"""The newest operator set that TensorRT 10.3, OpenVINO and ONNX Runtime all read; it includes Gelu."""
 FORBIDDEN = frozenset({"Gather", "GatherND", "Einsum", "Where", "Loop", "If", "Shape", "Range", "NonZero"})
 """Operators that the fixed-size graph of this network never needs."""
 INPUT_NAME = "image"
@@ -32,16 +32,15 @@ _TOOLS = ("torch", "onnx", "onnxsim")
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def build_graph(network: AFFormer, spec: ModelSpec) -> onnx.ModelProto:
-    """The network as the ONNX graph that the spec describes.
+def build_graph(network: AFFormer, spec: ModelSpec, opset: int = OPSET) -> onnx.ModelProto:
+    """The network as the float32 ONNX graph that the spec describes.
 
     Raises:
         ExportError: The exporter or the simplifier failed.
     """
     model = simplify(trace(ExportedNetwork(network, spec), example_input(spec), spec.output))
-    if spec.precision is Precision.FP16:
-        model = to_float16(model)
-    stamp(model, spec)
+    model = to_opset(model, opset)
+    stamp(model, dataclasses.replace(spec, precision=Precision.FP32))
     return model
 
 

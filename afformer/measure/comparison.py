@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from afformer.errors import AfformerError
 from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
@@ -34,6 +37,7 @@ class Comparison:
         per_class_iou: The same by class name; nan for classes that neither saw.
         pictures: Number of pictures that were used.
         failures: Those that were not.
+        note: How the class lists of the two differ, in one sentence; empty if they do not.
     """
 
     pixel_agreement: float
@@ -43,6 +47,7 @@ class Comparison:
     per_class_iou: dict[str, float]
     pictures: int
     failures: tuple[Failure, ...] = ()
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; nan becomes None."""
@@ -57,7 +62,8 @@ class Comparison:
             ("mIoU, A as truth", percent(self.miou, 3)),
             ("pictures", str(self.pictures)),
         ]
-        return summarised([("measure", "B against A, %")], rows)
+        table = summarised([("measure", "B against A, %")], rows)
+        return f"{table}\n{self.note}" if self.note else table
 
 
 def compare_models(
@@ -65,7 +71,8 @@ def compare_models(
 ) -> Comparison:
     """Measures how far two models, or a model and a checkpoint, agree on pictures; `a` is taken for the truth.
 
-    A checkpoint is run at the other model's size.
+    Each model is run at its own size, a checkpoint at the other model's; class maps have the picture's size. If both
+    name the same classes in another order, they are matched by name, otherwise by number, and the result says so.
 
     Args:
         a: The reference.
@@ -75,17 +82,21 @@ def compare_models(
         progress: Told how many pictures are done.
 
     Raises:
-        AfformerError: A model cannot be opened, or they have different classes.
+        AfformerError: A model cannot be opened, or they have different numbers of classes.
     """
     pictures = open_pictures(images).paths
     with contextlib.ExitStack() as stack:
         first, second = _open_both(a, b, open_options, stack)
-        if first.spec.classes != second.spec.classes:
+        ours, theirs = first.spec.classes, second.spec.classes
+        if len(ours) != len(theirs):
             raise AfformerError(
-                f"{a} has {first.spec.num_classes} classes and {b} has {second.spec.num_classes}, or they are named "
-                "differently; only models of the same classes can be compared"
+                f"{a} has {len(ours)} classes and {b} has {len(theirs)}; "
+                "only models of the same classes can be compared"
             )
-        return compare_segmenters(first, second, pictures, first.spec.classes, progress)
+        order = _order(ours, theirs)
+        other = second if order is None else _renumbered(second, order)
+        found = compare_segmenters(first, other, pictures, ours, progress)
+        return dataclasses.replace(found, note=_note(ours, theirs, by_name=order is not None))
 
 
 def compare_segmenters(
@@ -121,14 +132,38 @@ def compare_segmenters(
     )
 
 
+def _order(ours: Sequence[str], theirs: Sequence[str]) -> npt.NDArray[np.intp] | None:
+    """Our number of each of their classes; None if the lists are the same, or do not name the same classes."""
+    if ours == theirs or sorted(ours) != sorted(theirs) or len(set(ours)) != len(ours):
+        return None
+    return np.array([ours.index(name) for name in theirs])
+
+
+def _renumbered(segment: Segment, order: npt.NDArray[np.intp]) -> Segment:
+    return lambda image: order[segment(image)]
+
+
+def _note(ours: Sequence[str], theirs: Sequence[str], *, by_name: bool) -> str:
+    if by_name:
+        return "the class lists differ in their order; classes were matched by name"
+    other = [(index, a, b) for index, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
+    if not other:
+        return ""
+    index, a, b = other[0]
+    return (
+        f"the class lists differ: {len(other)} of {len(ours)} names, such as class {index}, '{a}' in A and '{b}' in B; "
+        "classes were matched by number"
+    )
+
+
 def _with_path(picture: Path) -> tuple[Path, RGBImage]:
     return picture, read_image(picture)
 
 
 def _open_both(a: Path, b: Path, open_options: OpenOptions, stack: contextlib.ExitStack) -> tuple[Segmenter, Segmenter]:
-    """Opens the model that has a size of its own first, so that a checkpoint can be run at that size."""
-    exported = [path for path in (a, b) if has_own_size(path, open_options.backend)]
-    opened = {path: stack.enter_context(open_options.open_segmenter(path)) for path in exported[:1]}
+    """Opens the models that have a size of their own first, so that a checkpoint can be run at that size."""
+    exported = dict.fromkeys(path for path in (a, b) if has_own_size(path, open_options.backend))
+    opened = {path: stack.enter_context(open_options.open_segmenter(path)) for path in exported}
     size = next((segmenter.spec.input_hw for segmenter in opened.values()), None)
     open_options = dataclasses.replace(open_options, input_hw=open_options.input_hw or size)
     first, second = (opened.get(path) or stack.enter_context(open_options.open_segmenter(path)) for path in (a, b))

@@ -31,7 +31,8 @@ class ActivationsRunner:
     """
 
     def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] | None = None, *, arena: bool = True) -> None:
-        self._input = model.graph.input[0].name
+        source = model.graph.input[0]
+        self._input, self._batch = source.name, source.type.tensor_type.shape.dim[0].dim_value
         self._tensors = list(tensors) if tensors is not None else [output.name for output in model.graph.output]
         self._computed = [name for name in dict.fromkeys(self._tensors) if name != self._input]
         options = ort.SessionOptions()
@@ -44,11 +45,19 @@ class ActivationsRunner:
             raise BackendError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
 
     def run(self, feed: Array) -> list[Array]:
-        """The tensors, in the order asked for, for one input."""
-        found = {self._input: feed}
+        """The tensors, in the order asked for, for one input: of as many pictures as it has.
+
+        Args:
+            feed: `(n, ...)`, with n at most the model's batch. It is filled up with its own pictures, and their part of
+                the tensors is left out.
+        """
+        count = len(feed)
+        full = feed if count == self._batch else feed[np.arange(self._batch) % count]
+        found = {self._input: full}
         if self._computed:
-            found |= zip(self._computed, self._session.run(self._computed, {self._input: feed}), strict=True)
-        return [np.asarray(found[name]) for name in self._tensors]
+            found |= zip(self._computed, self._session.run(self._computed, {self._input: full}), strict=True)
+        tensors = [np.asarray(found[name]) for name in self._tensors]
+        return [values[:count] if values.ndim and len(values) == self._batch else values for values in tensors]
 
 
 def tensor_names(graph: onnx.GraphProto) -> set[str]:

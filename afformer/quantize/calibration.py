@@ -31,7 +31,7 @@ def calibrate(
     model: onnx.ModelProto,
     tensors: Sequence[str],
     feeds: Iterable[Array],
-    method: Method = Method.AVERAGE,
+    method: Method = Method.PERCENTILE,
     *,
     symmetric: bool = False,
 ) -> Ranges:
@@ -72,13 +72,19 @@ def _observe(model: onnx.ModelProto, observers: Mapping[str, Observer], feeds: I
         for runner, group in runners:
             for name, values in zip(group, runner.run(feed), strict=True):
                 try:
-                    observers[name].add(np.asarray(values, np.float32))
+                    for part in _pictures(values, len(feed)) if isinstance(observers[name], Extremes) else [values]:
+                        observers[name].add(np.asarray(part, np.float32))
                 except ValueError as error:
                     raise QuantizeError(
                         f"tensor '{name}', feed {calls}: {error}; the float model is broken there, export it again"
                     ) from error
     if not calls:
         raise QuantizeError("calibration got no pictures; expected 16 or more like those the model will see")
+
+
+def _pictures(values: Array, count: int) -> Iterable[Array]:
+    """The tensor of each picture of a batch; all at once if the tensor has another first axis."""
+    return values if values.ndim and len(values) == count else [values]
 
 
 def _groups(model: onnx.ModelProto, tensors: Sequence[str]) -> list[list[str]]:

@@ -37,6 +37,7 @@ class Candidates:
         target: What the model is made for.
         weight_bits: Bits of the weights, 8 or 7.
         folder: Where the files go.
+        opset: ONNX operator set of the candidates; None takes the canonical model's.
         corrected: The canonical model with corrected biases, or None for no correction. The corrections are used in
             integer units only, because in float there is no rounding to make up for.
 
@@ -52,11 +53,13 @@ class Candidates:
         target: Target,
         weight_bits: int,
         folder: Path,
+        opset: int | None = None,
         corrected: onnx.ModelProto | None = None,
     ) -> None:
         self._canonical, self._ranges = Graph(canonical), ranges
         self._corrected = None if corrected is None else Graph(corrected)
         self._target, self._weight_bits, self._folder = target, weight_bits, folder
+        self._opset = opset
         self.units = {unit.name: unit for unit in lowering.units(canonical, target)}
         self._made: dict[frozenset[str], Candidate] = {}
 
@@ -79,7 +82,9 @@ class Candidates:
             integer = self._nodes(self.units.keys() - floats)
             replaced = {node.name: [node] for node in self._corrected.nodes if node.name in integer}
             model = rebuilt(self._canonical, replaced, self._corrected.constants)
-        return lowering.lower(model, self._ranges, self._target, self._nodes(floats), self._weight_bits)
+        return lowering.lower(
+            model, self._ranges, self._target, self._nodes(floats), self._weight_bits, opset=self._opset
+        )
 
     def _nodes(self, units: Iterable[str]) -> frozenset[str]:
         return frozenset(node for unit in units for node in self.units[unit].nodes)

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import enum
 
+from afformer.spec import Target as Target  # noqa: PLC0414 - offered from here, too
 
-class Target(enum.Enum):
-    """What the INT8 model is made for."""
-
-    X86 = "x86"
-    """ONNX Runtime on x86-64: integer operators, channels last."""
-    ARM = "arm"
-    """ONNX Runtime on ARM: the same with signed activations."""
-    TENSORRT = "tensorrt"
-    """TensorRT 10 and 11: explicit Q/DQ, symmetric, float bias."""
-    GENERIC = "generic"
-    """Explicit Q/DQ for engines that fuse it themselves; OpenVINO's fastest form."""
+MAX_DROP = 1.0
+"""Points that an INT8 model may lose by default."""
 
 
 class Method(enum.Enum):

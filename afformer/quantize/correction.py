@@ -40,9 +40,9 @@ def channel_means(model: onnx.ModelProto, feeds: Iterable[Array]) -> dict[str, D
     sums = {name: np.zeros(graph.shape(name)[1]) for name in names}
     count = 0
     for feed in feeds:
-        count += 1
+        count += len(feed)
         for name, values in zip(names, runner.run(feed), strict=True):
-            sums[name] += values.mean(axis=(0, 2, 3), dtype=np.float64)
+            sums[name] += values.mean(axis=(2, 3), dtype=np.float64).sum(axis=0)
     if not count:
         raise ValueError("channel means need at least one feed")
     return {name: total / count for name, total in sums.items()}
@@ -65,10 +65,9 @@ def correct_biases(model: onnx.ModelProto, means: dict[str, Doubles], weight_bit
         if node.op_type != "Conv":
             continue
         weight = graph.constants[node.input[1]]
-        bias = graph.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight), np.float32)
         shift = mean_shift(weight, means[node.input[0]], attribute(node, "group", 1), weight_bits)
         name = f"{node.output[0]}.corrected"
-        biases[name] = (bias - shift).astype(np.float32)
+        biases[name] = (graph.bias(node) - shift).astype(np.float32)
         corrected[node.name] = [copy_of(node, inputs=[*node.input[:2], name])]
     return rebuilt(graph, corrected, biases)
 

@@ -17,6 +17,8 @@ Doubles = npt.NDArray[np.float64]
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 """A tensor that is zero everywhere still needs a scale that float32 can divide by."""
 INT32_MAX = 2**31 - 1
+BIAS_STEPS = 2**30
+"""Most steps that a bias may have: the other half of int32 is for the sum of the products."""
 
 
 class Kind(enum.Enum):
@@ -110,7 +112,7 @@ class QuantizedWeight:
         return (self.integers * self.scales.astype(np.float64).reshape(shape)).astype(np.float32)
 
 
-def quantize_weight(weight: Floats, axis: int = 0, bits: int = 8) -> QuantizedWeight:
+def quantize_weight(weight: Floats, axis: int = 0, bits: int = 8, smallest: Floats | float = 0.0) -> QuantizedWeight:
     """Rounds a weight to symmetric int8 with one scale for each output channel.
 
     Args:
@@ -118,19 +120,43 @@ def quantize_weight(weight: Floats, axis: int = 0, bits: int = 8) -> QuantizedWe
         axis: Axis of the output channels.
         bits: 8 uses -127..127. 7 uses -63..63, so that the sum of two products of u8 and s8 fits 16 bits
             (2 * 255 * 63 < 2^15); x86 without VNNI saturates at that.
+        smallest: `(O,)` or one for all: scales are not smaller; what `scales_for_bias` returns.
     """
     limit = 2 ** (bits - 1) - 1
     others = tuple(a for a in range(weight.ndim) if a != axis % weight.ndim)
-    peaks = np.abs(weight.astype(np.float64)).max(axis=others, keepdims=True)
-    scales = np.maximum(peaks / limit, SMALLEST_SCALE).astype(np.float32)
-    integers = np.clip(np.rint(weight / scales.astype(np.float64)), -limit, limit).astype(np.int8)
-    return QuantizedWeight(integers, scales.reshape(-1), axis % weight.ndim)
+    peaks = np.abs(weight.astype(np.float64)).max(axis=others)
+    scales = np.maximum(np.maximum(peaks / limit, smallest), SMALLEST_SCALE).astype(np.float32)
+    steps = np.rint(weight / np.expand_dims(scales.astype(np.float64), others))
+    return QuantizedWeight(np.clip(steps, -limit, limit).astype(np.int8), scales, axis % weight.ndim)
+
+
+def scales_for_bias(bias: npt.ArrayLike, input_scale: float) -> Floats:
+    """The smallest weight scales with which each channel's bias fits int32, with room for the sum of the products.
+
+    A channel whose weights are about zero has a tiny scale, and any bias is a huge number of such steps. With this
+    scale it is `BIAS_STEPS` steps. Rounding a weight to it moves the result by at most half a step for each step of the
+    input: with 255 of these and a thousand inputs, by a ten-thousandth of the bias.
+
+    Args:
+        bias: `(O,)`.
+        input_scale: Scale of the input.
+
+    Returns:
+        `(O,)` float32.
+    """
+    return np.asarray(np.abs(np.asarray(bias, np.float64)) / (np.float64(input_scale) * BIAS_STEPS), np.float32)
 
 
 def quantize_bias(bias: npt.ArrayLike, input_scale: float, weight_scales: Floats) -> npt.NDArray[np.int32]:
-    """Bias as int32 in steps of `input_scale * weight_scales`, the unit that an integer convolution accumulates in."""
+    """Bias as int32 in steps of `input_scale * weight_scales`, the unit that an integer convolution accumulates in.
+
+    Raises:
+        ValueError: A bias does not fit int32; `scales_for_bias` says how large the scales must be.
+    """
     steps = np.rint(np.asarray(bias, np.float64) / (np.float64(input_scale) * weight_scales.astype(np.float64)))
-    return np.clip(steps, -INT32_MAX, INT32_MAX).astype(np.int32)
+    if not (np.abs(steps) <= INT32_MAX).all():
+        raise ValueError(f"a bias of {np.abs(steps).max():.3g} steps does not fit int32")
+    return steps.astype(np.int32)
 
 
 def _float32(scale: float) -> float:

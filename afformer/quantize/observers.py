@@ -36,7 +36,7 @@ class Extremes:
     Attributes:
         low: Smallest of all; inf before the first.
         high: Largest of all; -inf before the first.
-        count: Number of pictures (calls of the model).
+        count: Number of pictures.
     """
 
     low: float = math.inf

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from afformer.errors import QuantizeError
 from afformer.quantize import pictures, search
+from afformer.quantize.choices import MAX_DROP
 from afformer.quantize.observers import Method
 from afformer.quantize.placement import TABLE, Target
 
@@ -17,7 +19,8 @@ class QuantizeOptions:
     Attributes:
         target: What it is made for.
         method: How ranges are chosen.
-        max_drop: Points of mIoU (with labels) or of pixel agreement (without) that may be lost; None allows any drop.
+        max_drop: Points of mIoU (with labels) or of pixel agreement (without) that may be lost; None or infinity allows
+            any drop.
         allow_drop: Whether to accept a larger drop.
         allow_slower: Whether to accept a model that is not faster than float on this machine.
         budget: Candidates that the search may score.
@@ -28,8 +31,8 @@ class QuantizeOptions:
     """
 
     target: Target = Target.X86
-    method: Method = Method.AVERAGE
-    max_drop: float | None = None
+    method: Method = Method.PERCENTILE
+    max_drop: float | None = MAX_DROP
     allow_drop: bool = False
     allow_slower: bool = False
     budget: int = search.BUDGET
@@ -43,6 +46,11 @@ class QuantizeOptions:
             raise QuantizeError(f"`max_drop` must be 0 points or more, but got {self.max_drop}")
         if self.weight_bits not in (None, 7, 8):
             raise QuantizeError(f"`weight_bits` must be 7 or 8, but got {self.weight_bits}")
+
+    @property
+    def limit(self) -> float | None:
+        """Points that may be lost; None if any may."""
+        return None if self.max_drop is None or math.isinf(self.max_drop) else self.max_drop
 
     @property
     def bits(self) -> int:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from afformer.datasets import PICTURE_EXTENSIONS
 from afformer.errors import ImageError
 from afformer.files import sha256
-from afformer.images import read_image
+from afformer.images import RGBImage, read_image
 from afformer.runtime.choices import Fit
 from afformer.runtime.preprocess import ColorOrder, fit_picture, write_input
 from afformer.runtime.tiling import Tiling
@@ -27,6 +27,11 @@ FEW = 16
 LIMIT = 64
 """More pictures than this hardly change a range."""
 _LISTED = 3
+_LABEL_COLOURS = 256
+"""A label map has no more colours than this."""
+_LABEL_FLATNESS = 0.85
+"""Share of a label map's pixels that are like their left neighbour, at least: 0.93 and more on CamVid, whose photos
+have up to 0.3."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,31 +67,87 @@ def survey(
         ImageError: There is no such folder, or none of its pictures can be read.
     """
     paths = spread(_pictures_in(pictures) if isinstance(pictures, Path) else pictures, limit)
-    first: dict[str, Path] = {}
-    unreadable: list[str] = []
-    repeated: list[Path] = []
-    tiny: list[Path] = []
+    found = _Survey(input_hw)
     for number, path in enumerate(paths, 1):
-        try:
-            height, width, _ = read_image(path).shape
-        except ImageError as error:
-            unreadable.append(str(error))
-        else:
-            digest = sha256(path)
-            if digest in first:
-                repeated.append(path)
-            elif height < input_hw[0] or width < input_hw[1]:
-                tiny.append(path)
-            first.setdefault(digest, path)
+        found.take(path)
         seen(number, len(paths))
-    if not first:
-        where = pictures if isinstance(pictures, Path) else "calibration"
-        raise ImageError(f"{where}: none of {len(paths)} pictures can be read; the first: {[*unreadable, '-'][0]}")
+    if not found.usable:
+        raise ImageError(f"{pictures if isinstance(pictures, Path) else 'calibration'}: {found.problem(len(paths))}")
     return PictureSet(
-        paths=tuple(first.values()),
-        sha256=hashlib.sha256("".join(sorted(first)).encode()).hexdigest(),
-        warnings=tuple(_warnings(len(first), unreadable, repeated, tiny, input_hw)),
+        paths=tuple(found.usable.values()),
+        sha256=hashlib.sha256("".join(sorted(found.usable)).encode()).hexdigest(),
+        warnings=tuple(found.warnings()),
     )
+
+
+@dataclasses.dataclass
+class _Survey:
+    """What was found so far; usable pictures by the digest of their file."""
+
+    input_hw: tuple[int, int]
+    usable: dict[str, Path] = dataclasses.field(default_factory=dict)
+    unreadable: list[str] = dataclasses.field(default_factory=list)
+    repeated: list[Path] = dataclasses.field(default_factory=list)
+    tiny: list[Path] = dataclasses.field(default_factory=list)
+    label_maps: list[Path] = dataclasses.field(default_factory=list)
+
+    def take(self, path: Path) -> None:
+        try:
+            image = read_image(path)
+        except ImageError as error:
+            self.unreadable.append(str(error))
+            return
+        digest = sha256(path)
+        if looks_like_labels(image):
+            self.label_maps.append(path)
+        elif digest in self.usable:
+            self.repeated.append(path)
+        else:
+            self.usable[digest] = path
+            if image.shape[0] < self.input_hw[0] or image.shape[1] < self.input_hw[1]:
+                self.tiny.append(path)
+
+    def problem(self, count: int) -> str:
+        """Why none of the pictures can be used."""
+        if self.label_maps:
+            return (
+                f"holds label maps, not pictures: {_names(self.label_maps)} consist of large areas of at most "
+                f"{_LABEL_COLOURS} colours; name the folder of the pictures themselves"
+            )
+        return f"none of {count} pictures can be read; the first: {[*self.unreadable, '-'][0]}"
+
+    def warnings(self) -> Iterator[str]:
+        usable = len(self.usable)
+        if usable < FEW:
+            yield (
+                f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they "
+                f"are; give {FEW} or more, better {LIMIT}."
+            )
+        if self.label_maps:
+            yield f"{_count(len(self.label_maps))} apparently a label map and left out: {_names(self.label_maps)}."
+        if self.repeated:
+            yield f"{_count(len(self.repeated))} identical to another one and left out: {_names(self.repeated)}."
+        if self.tiny:
+            size = f"{self.input_hw[1]}x{self.input_hw[0]}"
+            yield f"{_count(len(self.tiny))} smaller than the model's input {size} and blurred when enlarged: " + (
+                f"{_names(self.tiny)}."
+            )
+        if self.unreadable:
+            yield f"{_count(len(self.unreadable))} unreadable and left out: {_some(self.unreadable, '; ')}."
+
+
+def looks_like_labels(image: RGBImage) -> bool:
+    """Whether a picture is a label map by the looks: large areas of a few colours, but more than one.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+    """
+    red, green, blue = np.moveaxis(image.astype(np.uint32), 2, 0)
+    colours = (red << 16) | (green << 8) | blue  # (H, W)
+    flat = colours[:, 1:] == colours[:, :-1]
+    if not flat.size or flat.mean() < _LABEL_FLATNESS:
+        return False
+    return 1 < len(np.unique(colours)) <= _LABEL_COLOURS
 
 
 Seen = Callable[[int, int], None]
@@ -108,13 +169,10 @@ class Feeds:
     fit: Fit = Fit.STRETCH
 
     def of(self, count: int, seen: Seen = lambda done, total: None) -> Iterator[Array]:
-        """Input tensors, `(batch, ...)`, of at most `count` pictures, evenly spread.
-
-        The last batch is filled up with its own pictures.
-        """
+        """Input tensors, `(batch, ...)`, of at most `count` pictures, evenly spread; the last one may be shorter."""
         tensors, batch = self._tensors(spread(self.paths, count), seen), self.spec.batch
         while group := list(itertools.islice(tensors, batch)):
-            yield np.stack([group[i % len(group)] for i in range(batch)])
+            yield np.stack(group)
 
     def _tensors(self, paths: Sequence[Path], seen: Seen) -> Iterator[Array]:
         height, width = self.spec.input_hw
@@ -148,27 +206,12 @@ def _pictures_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _warnings(
-    usable: int, unreadable: list[str], repeated: list[Path], tiny: list[Path], input_hw: tuple[int, int]
-) -> Iterator[str]:
-    if usable < FEW:
-        yield (
-            f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they are; "
-            f"give {FEW} or more, better {LIMIT}."
-        )
-    if repeated:
-        yield f"{_count(len(repeated))} identical to another one and left out: {_some([p.name for p in repeated])}."
-    if tiny:
-        size = f"{input_hw[1]}x{input_hw[0]}"
-        yield f"{_count(len(tiny))} smaller than the model's input {size} and blurred when enlarged: " + (
-            f"{_some([p.name for p in tiny])}."
-        )
-    if unreadable:
-        yield f"{_count(len(unreadable))} unreadable and left out: {_some(unreadable, '; ')}."
-
-
 def _count(count: int) -> str:
     return "1 picture is" if count == 1 else f"{count} pictures are"
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return _some([path.name for path in paths])
 
 
 def _some(items: Sequence[str], separator: str = ", ") -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from afformer.quantize.report.data import QuantizeReport
 
 
+_BESIDE = (".ranges.json", ".report.json", ".report.html")
+
+
 def quantize_model(
     model: Path,
     output: Path,
@@ -58,7 +61,8 @@ def quantize_model(
     with requires_extra("quantize"):
         from afformer.quantize import report
         from afformer.quantize.steps import Job
-    check_writable(output)
+    for written in (output, *(output.with_suffix(suffix) for suffix in _BESIDE)):
+        check_writable(written, [model])
     with working_folder(output) as folder:
         job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
         validation = job.validation(val_images, val_labels, dataset)

@@ -13,6 +13,7 @@ import onnx
 
 from afformer import datasets
 from afformer.errors import AfformerError, QuantizeError
+from afformer.export.opset import opset_of
 from afformer.files import sha256
 from afformer.measure.timing import Case, Timing, time_models
 from afformer.onnx_file import read_onnx_file
@@ -167,6 +168,7 @@ class Job:
             target=self.options.target,
             weight_bits=self.options.bits,
             folder=folder,
+            opset=opset_of(self.float_model.graph),
             corrected=corrected,
         )
 
@@ -202,7 +204,7 @@ class Job:
             search.ranked({unit: -noise[unit] for unit in noisy}),
             candidates.build,
             score,
-            math.inf if self.options.max_drop is None else self.options.max_drop,
+            math.inf if self.options.limit is None else self.options.limit,
             latencies=self._latencies if self.options.time_blocks and not self._foreign else None,
             groups=_blocks(noisy),
             budget=self.options.budget,
@@ -275,7 +277,7 @@ class Job:
         return Verdict(
             drop=found.outcome.drop,
             measure="pixel agreement" if found.accuracy.miou is None else "mIoU",
-            max_drop=self.options.max_drop,
+            max_drop=self.options.limit,
             agreement=found.accuracy.agreement,
             ratio=timing.ratio,
             exhausted=found.outcome.log.exhausted,

@@ -83,7 +83,7 @@ class Verdict:
             if self.exhausted:
                 found.append("The budget ended the search; raise `budget` to let it go on.")
             found.append(
-                "Calibrate with more pictures like those the model will see, try `method` mse or percentile, raise "
+                "Calibrate with more pictures like those the model will see, try another `method`, raise "
                 "`max_drop`, or accept the model as it is with `allow_drop`."
             )
         if not self.faster:

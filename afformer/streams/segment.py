@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from afformer.errors import ImageError, OutputError
-from afformer.files import check_name, make_folder
+from afformer.files import check_name, file_identity, make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
 from afformer.runtime.choices import Colours
@@ -283,7 +283,7 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
         )
     if options.video:
         path = options.file or folder / f"{source.name}{VIDEO_ENDING}"
-        if path.resolve() in {taken.resolve() for taken in source.paths}:
+        if file_identity(path) in {file_identity(taken) for taken in source.paths} - {None}:
             raise OutputError(f"{path}: is the input and is not overwritten; choose another output folder")
         fps = next(rate for rate in (source.fps, options.fps, DEFAULT_FPS) if rate is not None)
         sinks.append(

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from afformer.errors import OutputError
-from afformer.files import check_writable, make_folder, replacing, write_file
+from afformer.files import check_writable, file_identity, make_folder, replacing, write_file
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
 from afformer.runtime.drawing.layout import beside, side_by_side
 from afformer.runtime.drawing.shares import class_shares
@@ -90,7 +90,7 @@ class FolderSink(Sink):
         self.renderer = renderer
         self.outputs = tuple(output for output in Output if output in set(outputs))
         self.legend = legend
-        self._protected = {path.resolve() for path in protected}
+        self._protected = {file_identity(path) for path in protected} - {None}
         self._taken: set[str] = set()
         make_folder(folder)
 
@@ -100,7 +100,7 @@ class FolderSink(Sink):
         name = self._free_name(frame.name) if frame.time_s is None else frame.name
         paths = [self._file or self.folder / f"{name}{output.value}" for output in self.outputs]
         for path in paths:
-            if path.resolve() in self._protected:
+            if file_identity(path) in self._protected:
                 raise OutputError(f"{path}: is one of the inputs and is not overwritten; choose another output folder")
         for output, path in zip(self.outputs, paths, strict=True):
             if output in (Output.OVERLAY, Output.SIDE_BY_SIDE):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afformer import assets
 from afformer.errors import BackendError, ExportError
 from afformer.extras import requires_extra
 from afformer.files import check_writable, replacing
+from afformer.images import read_image
 from afformer.progress import Progress, no_progress
 from afformer.spec import Precision
 from afformer.tensorrt.engine_info import EngineInfo, json_path
@@ -21,6 +24,8 @@ from afformer.tensorrt.packages import Library, install_command, load
 from afformer.tensorrt.precision_check import LayerCounts
 
 if TYPE_CHECKING:
+    import onnx
+
     from afformer.quantize.report.data import QuantizeReport
     from afformer.tensorrt.onnx_model import OnnxModel
 
@@ -68,15 +73,17 @@ class BuildReport:
     Attributes:
         engine: The engine.
         quantized: The cost of INT8 that was made of a float model; None if nothing was quantized.
+        kept_float32: Why nodes of a model that was converted to float16 are in float32 that usually are not, by name.
     """
 
     engine: EngineReport
     quantized: QuantizeReport | None = None
+    kept_float32: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
         quantized = json.loads(self.quantized.to_json()) if self.quantized else None
-        return {**self.engine.to_json(), "quantized": quantized}
+        return {**self.engine.to_json(), "quantized": quantized, "kept_float32": self.kept_float32}
 
 
 def build_engine(
@@ -112,30 +119,30 @@ def build_engine(
     options = options or EngineOptions()
     if output.suffix.lower() not in SUFFIXES:
         raise ExportError(f"{output}: is not the name of an engine; name the file {' or '.join(SUFFIXES)}")
-    _check_files(output, options)
+    _check_files(model, output, options)
     source = read_onnx_model(model)
     own, wanted = source.spec.precision, precision or source.spec.precision
     _check_precision(model, own, wanted, calibration)
     check_onnx_model(source)
     load(options.library)
     gpu, cuda = _gpu_and_cuda(options.library)
-    quantized = None
+    quantized, kept = None, dict[str, str]()
     if calibration:
         source, quantized = _quantized(source, model, output, calibration, progress)
     elif wanted is not own:
-        source = _in_float16(source)
+        source, kept = _in_float16(source, model)
     progress("building the engine", 0, 1)
     report = _build(source, output, options, gpu, cuda)
     progress("building the engine", 1, 1)
-    return BuildReport(report, quantized)
+    return BuildReport(report, quantized, kept)
 
 
-def _check_files(output: Path, options: EngineOptions) -> None:
+def _check_files(model: Path, output: Path, options: EngineOptions) -> None:
     """Fails before long work if a file cannot be written or read."""
     from afformer.tensorrt.builder import read_timing_cache
 
     for path in filter(None, (output, json_path(output), options.timing_cache)):
-        check_writable(path)
+        check_writable(path, [model])
     read_timing_cache(options.timing_cache)
 
 
@@ -172,16 +179,40 @@ def _gpu_and_cuda(library: Library) -> tuple[Gpu | None, str]:
     return gpu, ".".join(map(str, version)) if version else ""
 
 
-def _in_float16(source: OnnxModel) -> OnnxModel:
-    from afformer.export.float16 import to_float16
+def _in_float16(source: OnnxModel, model: Path) -> tuple[OnnxModel, dict[str, str]]:
+    """Converts to float16, and proves in half precision that the class maps of the bundled pictures stay the same."""
+    from afformer.export.half import half_model
 
-    return source.converted(to_float16(source.proto), Precision.FP16)
+    made = half_model(source.proto, source.spec, [read_image(path) for path in assets.pictures()])
+    _prove_float16(made.model, model)
+    return source.converted(made.model, Precision.FP16), made.kept
+
+
+def _prove_float16(half: onnx.ModelProto, model: Path) -> None:
+    import onnx
+
+    from afformer.export.half import LEAST_AGREEMENT
+    from afformer.export.half_emulation import emulated
+    from afformer.measure.comparison import compare_segmenters
+    from afformer.runtime.segmenter import Segmenter
+
+    with tempfile.TemporaryDirectory() as folder:
+        emulation = Path(folder) / "emulated.onnx"
+        onnx.save(emulated(half), emulation)
+        with Segmenter(model) as ours, Segmenter(emulation) as theirs:
+            found = compare_segmenters(ours, theirs, assets.pictures(), ours.spec.classes)
+    if not found.pixel_agreement >= LEAST_AGREEMENT:
+        raise ExportError(
+            f"{model}: in float16 only {found.pixel_agreement:.2%} of pixels have the class of float32, expected "
+            f"{LEAST_AGREEMENT:.1%} or more; build it with `precision=fp32`"
+        )
 
 
 def _quantized(
     source: OnnxModel, model: Path, output: Path, calibration: Calibration, progress: Progress
 ) -> tuple[OnnxModel, QuantizeReport]:
     from afformer.onnx_file import read_onnx_file
+    from afformer.quantize.choices import MAX_DROP
     from afformer.quantize.options import QuantizeOptions
     from afformer.quantize.placement import Target
     from afformer.quantize.quantize_model import quantize_model
@@ -189,12 +220,13 @@ def _quantized(
     int8 = output.with_name(f"{output.name}.int8.onnx")  # MODEL.int8.onnx is the name that `quantize` gives its own
     options = QuantizeOptions(
         target=Target.TENSORRT,
-        max_drop=calibration.max_drop,
+        max_drop=MAX_DROP if calibration.max_drop is None else calibration.max_drop,
         allow_drop=calibration.allow_drop,
         allow_slower=True,  # its verdict on speed is measured on this CPU and says nothing about the engine
     )
     report = quantize_model(model, int8, calibration.pictures, options=options, progress=progress)
-    return source.converted(read_onnx_file(int8)[0], Precision.INT8), report
+    proto, spec = read_onnx_file(int8)
+    return dataclasses.replace(source, proto=proto, spec=spec), report
 
 
 def _build(model: OnnxModel, output: Path, options: EngineOptions, gpu: Gpu | None, cuda: str) -> EngineReport:

@@ -43,7 +43,8 @@ class Calibration:
 
     Attributes:
         pictures: Folder of pictures like those that the engine will see.
-        max_drop: Points of agreement with the float model that may be lost; None accepts any loss.
+        max_drop: Points of agreement with the float model that may be lost; infinity accepts any loss, None takes what
+            `QuantizeOptions` does.
         allow_drop: Whether to accept a larger loss.
     """
 

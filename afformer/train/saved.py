@@ -37,15 +37,18 @@ class RunFiles:
         """The plot."""
         return self.checkpoint.with_suffix(".svg")
 
-    def check(self) -> None:
+    def check(self, init: Path | None) -> None:
         """Fails before training whose result could not be written.
+
+        Args:
+            init: The checkpoint that training starts from.
 
         Raises:
             OutputError: A file cannot be written there, or not under that name.
         """
         check_suffix(self.checkpoint)
         for path in (self.checkpoint, self.resume, self.curve):
-            check_writable(path)
+            check_writable(path, [init])
 
     def save(self, state: dict[str, Any], checks: Sequence[Check], title: str) -> None:
         """Writes what it takes to go on, and the curve.

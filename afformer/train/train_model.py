@@ -88,7 +88,7 @@ def train_model(
     device = _device(options.device)
     found = splits(dataset, data)
     files = RunFiles(checkpoint, _setting(options, dataset, len(found.train)))
-    files.check()
+    files.check(options.init)
     with _own_random_numbers(device, options.seed):
         begin = start(options, dataset.classes)
         pictures = _pictures(found.train, dataset, device, options, watch)

@@ -15,7 +15,7 @@ from afformer.quantize.ranges import Ranges
 
 CHAIN = """
     <ir_version: 9, opset_import: ["" : 18]>
-    chain (float[1, 3, 4, 4] image) => (float[1, 3, 4, 4] logits)
+    chain (float[BATCH, 3, 4, 4] image) => (float[BATCH, 3, 4, 4] logits)
     <float two = {2}, float one = {1}> {
         doubled = Mul (image, two)
         shifted = Add (doubled, one)
@@ -23,9 +23,9 @@ CHAIN = """
     }"""
 
 
-def chain() -> onnx.ModelProto:
+def chain(batch: int = 1) -> onnx.ModelProto:
     """`relu(2 x + 1)`, with names for what is between."""
-    return onnx.parser.parse_model(CHAIN)
+    return onnx.parser.parse_model(CHAIN.replace("BATCH", str(batch)))
 
 
 def write_pictures(folder: Path, count: int, size: tuple[int, int] = (64, 96), first: int = 0) -> list[Path]:

@@ -31,11 +31,14 @@ def test_bundled_model_becomes_a_small_int8_model_that_agrees_with_float(
     tmp_path: Path, float_model: Path, pictures: Path
 ) -> None:
     small = tmp_path / "small.onnx"
-    done = run("quantize", float_model, "--calibration", pictures, "-o", small, "--allow-slower", "--json")
+    any_drop = ("--max-drop", "inf", "--allow-slower")
+    done = run("quantize", float_model, "--calibration", pictures, "-o", small, *any_drop, "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["written"] is True
     assert small.stat().st_size < 2.9e6
-    assert json.loads(run("inspect", small, "--json").stdout)["spec"]["precision"] == "int8"
+    spec = json.loads(run("inspect", small, "--json").stdout)["spec"]
+    assert (spec["precision"], spec["target"]) == ("int8", "x86")
+    assert "int8 for x86" in run("inspect", small).stdout
     agreement = json.loads(run("compare", float_model, small, "--images", pictures, "--json").stdout)
     assert agreement["pixel_agreement"] > 0.97
     assert run("infer", small, STREET, "-o", tmp_path / "out").exit_code == 0
@@ -65,3 +68,9 @@ def test_what_cannot_be_quantized_is_one_line(tmp_path: Path, float_model: Path,
     alone = run("quantize", float_model, "--calibration", pictures, "-o", small, "--val-labels", pictures)
     assert "--val-images" in error_of(alone)
     assert not small.exists()
+
+
+def test_the_model_itself_is_never_the_output(float_model: Path, pictures: Path) -> None:
+    before = float_model.read_bytes()
+    assert "is not overwritten" in error_of(run("quantize", float_model, "--calibration", pictures, "-o", float_model))
+    assert float_model.read_bytes() == before

@@ -21,7 +21,7 @@ from afformer.model.network import VARIANTS
 from afformer.runtime.backends.registry import open_backend
 from afformer.spec import METADATA_KEY, InputKind, ModelSpec, OutputKind, Precision
 from tests.builders.fake_backend import FakeBackend
-from tests.builders.networks import random_network
+from tests.builders.networks import official_state, random_network
 
 
 def open_model(path: Path) -> Any:
@@ -134,3 +134,18 @@ def test_bundled_model_is_the_export_of_the_bundled_checkpoint() -> None:
     checkpoint = load_checkpoint(assets.CHECKPOINT)
     assert spec.checkpoint_sha256 == checkpoint.sha256
     assert dataclasses.replace(checkpoint.spec((360, 480)), precision=Precision.FP16, tools=spec.tools) == spec
+
+
+def test_a_network_whose_numbers_pass_float16_keeps_those_operators_in_float32(tmp_path: Path) -> None:
+    network = load_checkpoint(assets.CHECKPOINT).build()
+    weights = dict(network.named_parameters())
+    with torch.no_grad():
+        weights["stages.1.pixel_embed.depthwise.weight"].mul_(1e6)
+        weights["stages.1.pixel_embed.pointwise.weight"].div_(1e6)
+    checkpoint = tmp_path / "scaled.pth"
+    torch.save({"state_dict": official_state(network)}, checkpoint)
+    report, _ = exported(tmp_path, ExportOptions((64, 96), precision=Precision.FP16), checkpoint)
+    assert report.verification.pixel_agreement > 0.995
+    assert {"stages.1.pixel_embed.depthwise/Conv", "stages.1.pixel_embed.1/Conv"} & report.kept_float32.keys()
+    assert 1 <= len(report.kept_float32) <= 4
+    assert open_model(report.path)(np.zeros((1, 3, 64, 96), np.float32)).shape == (1, 11, 8, 12)

@@ -15,6 +15,7 @@ from afformer.export.endpoints import ExportedNetwork
 from afformer.export.verification import Pixels, Verification
 from afformer.images import read_image
 from afformer.model.checkpoint import load_checkpoint
+from afformer.model.network import AFFormer
 from afformer.runtime.backends.base import Array
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from tests.builders.fake_backend import FakeBackend
@@ -34,8 +35,9 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Verified:
         spec: ModelSpec,
         harm: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
         pictures: Sequence[Pixels] = PICTURES,
+        network: AFFormer = NETWORK,
     ) -> tuple[Verification, FakeBackend]:
-        module = ExportedNetwork(NETWORK, spec)
+        module = ExportedNetwork(network, spec)
 
         def answer(image: Array) -> Array:
             with torch.inference_mode():
@@ -43,7 +45,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Verified:
 
         backend = FakeBackend(spec, answer)
         monkeypatch.setattr(verification, "open_backend", lambda path, name: backend)
-        return verification.verify(Path("model.onnx"), NETWORK, pictures), backend
+        return verification.verify(Path("model.onnx"), network, pictures), backend
 
     return run
 
@@ -103,7 +105,38 @@ def test_padding_of_the_last_batch_does_not_count(verified: Verified) -> None:
 
 
 @pytest.mark.parametrize(("precision", "advised"), [(Precision.FP16, True), (Precision.FP32, False)])
-def test_float32_is_advised_where_float16_overflows(verified: Verified, precision: Precision, advised: bool) -> None:
+def test_float32_is_advised_where_float16_fails(verified: Verified, precision: Precision, advised: bool) -> None:
     with pytest.raises(ExportError) as caught:
         verified(dataclasses.replace(SPEC, precision=precision), lambda x: x * float("inf"))
-    assert ("export it with `precision=fp32`" in str(caught.value)) == advised
+    assert ("use `precision=fp32`" in str(caught.value)) == advised
+
+
+def test_a_tie_between_classes_may_go_either_way_and_is_counted(verified: Verified) -> None:
+    network = CHECKPOINT.build()
+    road, pavement = 3, 4
+    with torch.no_grad():
+        network.head.classify.weight[pavement] = network.head.classify.weight[road]
+        network.head.classify.bias[pavement] = network.head.classify.bias[road]  # type: ignore[index]
+
+    def other_way(logits: torch.Tensor) -> torch.Tensor:
+        logits[:, pavement] += 1e-6
+        return logits
+
+    result, _ = verified(SPEC, other_way, network=network)
+    assert result.pixel_agreement > 0.9999
+    assert result.ties > 0.1
+    assert "are ties between classes" in result.summary()
+
+
+def test_classes_that_do_not_tie_must_not_be_confused(verified: Verified) -> None:
+    with pytest.raises(ExportError):
+        verified(dataclasses.replace(SPEC, output=OutputKind.CLASSMAP), lambda x: (x + 1) % 11)
+
+
+def test_pictures_that_fill_up_a_batch_do_not_count_twice(verified: Verified) -> None:
+    def wrong_from_the_second(logits: torch.Tensor) -> torch.Tensor:
+        logits[1:] = logits[1:].roll(1, dims=1)
+        return logits
+
+    result, _ = verified(dataclasses.replace(SPEC, batch=3), wrong_from_the_second, pictures=PICTURES[:1])
+    assert result.pixel_agreement > 0.9999

@@ -12,8 +12,10 @@ from afformer.errors import QuantizeError
 from afformer.quantize import calibration
 from afformer.quantize.activations import ActivationsRunner
 from afformer.quantize.calibration import calibrate, distributions
+from afformer.quantize.correction import channel_means
 from afformer.quantize.observers import Method
 from afformer.quantize.ranges import Range
+from tests.builders.graphs import parse
 from tests.builders.small_onnx import chain
 
 TENSORS = ["image", "doubled", "shifted", "logits"]
@@ -36,6 +38,23 @@ def test_ranges_are_those_of_the_values_that_the_graph_computes() -> None:
     assert ranges["image"] == Range(float(everything.min()), float(everything.max()))
     assert ranges["shifted"].low == pytest.approx(2 * everything.min() + 1, rel=1e-6)
     assert ranges["logits"].low == 0
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("batch", [2, 3, 7])
+def test_ranges_do_not_depend_on_how_many_pictures_a_call_takes(method: Method, batch: int) -> None:
+    pictures = np.concatenate(feeds(5)) * np.arange(1, 6, dtype=np.float32)[:, None, None, None]
+    grouped = [pictures[start : start + batch] for start in range(0, 5, batch)]
+    single = calibrate(chain(), TENSORS, [picture[None] for picture in pictures], method)
+    assert calibrate(chain(batch), TENSORS, grouped, method) == single
+
+
+def test_means_of_channels_do_not_depend_on_it_either() -> None:
+    pictures = np.random.default_rng(1).normal(np.arange(5)[:, None, None, None], 1, (5, 3, 4, 4)).astype(np.float32)
+    text = "g (float[{0}, 3, 4, 4] x) => (float[{0}, 2, 4, 4] y) {{ y = Conv <kernel_shape = [1, 1]> (x, w) }}"
+    single, double = (parse(text.format(batch), w=(2, 3, 1, 1)) for batch in (1, 2))
+    expected = channel_means(single, [picture[None] for picture in pictures])["x"]
+    np.testing.assert_allclose(channel_means(double, [pictures[:2], pictures[2:4], pictures[4:]])["x"], expected)
 
 
 def test_average_is_over_feeds() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afformer.quantize.grid import INT32_MAX, Grid, Kind, quantize_bias, quantize_weight
+from afformer.quantize.grid import Grid, Kind, quantize_bias, quantize_weight, scales_for_bias
 
 ENDS = st.tuples(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32)).map(sorted)
 KINDS = st.sampled_from(Kind)
@@ -91,5 +91,24 @@ def test_a_channel_of_zeros_stays_zero_as_padded_channels_must() -> None:
 
 
 def test_a_bias_is_counted_in_steps_of_the_accumulator() -> None:
-    steps = quantize_bias([0.5, -0.5, 1e30], 0.1, np.array([0.1, 0.5, 0.1], np.float32))
-    np.testing.assert_array_equal(steps, np.array([50, -10, INT32_MAX], np.int32))
+    steps = quantize_bias([0.5, -0.5], 0.1, np.array([0.1, 0.5], np.float32))
+    np.testing.assert_array_equal(steps, np.array([50, -10], np.int32))
+
+
+def test_a_bias_that_does_not_fit_is_never_clipped_in_silence() -> None:
+    with pytest.raises(ValueError, match=r"a bias of 1e\+32 steps does not fit int32"):
+        quantize_bias([1e30], 0.1, np.array([0.1], np.float32))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([7, 8]), st.floats(1e-6, 1e3), st.integers(-38, 3))
+def test_whatever_the_weights_of_a_channel_its_bias_is_kept(seed: int, bits: int, scale: float, exponent: int) -> None:
+    random = np.random.default_rng(seed)
+    weight = (random.normal(size=(5, 8)) * 10.0 ** random.integers(exponent, 4, (5, 1))).astype(np.float32)
+    bias = random.normal(size=5) * 10.0 ** random.integers(-3, 3, 5)
+    quantized = quantize_weight(weight, bits=bits, smallest=scales_for_bias(bias, scale))
+    unit = scale * quantized.scales.astype(np.float64)
+    kept = quantize_bias(bias, scale, quantized.scales) * unit
+    assert (np.abs(kept - bias) <= unit / 2 + 1e-6 * np.abs(bias)).all()
+    usual = np.abs(weight).max(axis=1) / (2 ** (bits - 1) - 1)
+    moved = np.abs(quantized.dequantize() - weight).max(axis=1) * 255 * scale
+    assert (moved <= 1.001 * np.maximum(usual * 255 * scale / 2, 1e-6 * np.abs(bias))).all()

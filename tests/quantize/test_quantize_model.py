@@ -134,6 +134,28 @@ def test_what_fails_is_written_if_it_is_allowed(bench: Bench, ratio: float) -> N
     assert bench.output.exists()
 
 
+def test_by_default_a_point_may_be_lost_and_with_none_or_infinity_any(bench: Bench) -> None:
+    bench.spoil()
+    report = bench.quantize()
+    assert [unit.in_float for unit in report.units] == ["reverted by the search for accuracy"]
+    assert report.verdict.max_drop == 1.0
+    for any_drop in (None, float("inf")):
+        report = bench.quantize(max_drop=any_drop)
+        assert [unit.in_float for unit in report.units] == [None]
+        assert (report.written, report.verdict.max_drop) == (True, None)
+        assert report.losses_sentence().startswith("Classes that lose most IoU")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".ranges.json"])
+def test_the_source_is_never_overwritten(bench: Bench, suffix: str) -> None:
+    before = bench.model.read_bytes()
+    output = bench.folder / "m.onnx"
+    output.with_suffix(suffix).hardlink_to(bench.model)
+    with pytest.raises(OutputError, match=r"is the input .*model.onnx itself and is not overwritten"):
+        quantize_model(bench.model, output, bench.folder / "pictures")
+    assert bench.model.read_bytes() == before
+
+
 def test_the_search_leaves_in_float_what_hurts(bench: Bench) -> None:
     bench.spoil()
     report = bench.quantize(max_drop=0.0)
@@ -214,7 +236,7 @@ def test_pictures_are_calibrated_on_as_they_are_segmented(bench: Bench, fit: Fit
     write_pictures(bench.folder / "pictures", 2, (80, 200), first=30)
     assert bench.quantize(open_options=OpenOptions(threads=1, fit=fit)).written
     again = bench.quantize(open_options=OpenOptions(threads=1, fit=Fit.PAD))
-    assert again.calibration.origin.startswith("read" if fit is Fit.PAD else "calibrated (they were made by average")
+    assert again.calibration.origin.startswith("read" if fit is Fit.PAD else "calibrated (they were made by percentile")
 
 
 def test_warnings_about_the_pictures_reach_the_report(bench: Bench) -> None:
@@ -277,8 +299,8 @@ def test_a_missing_folder_of_pictures_is_refused(bench: Bench) -> None:
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(bench: Bench) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
-        quantize_model(bench.folder / "no model", bench.folder / "missing" / "out.onnx", bench.folder)
+    with pytest.raises(OutputError, match="cannot be created as a folder"):
+        quantize_model(bench.folder / "no model", bench.model / "out.onnx", bench.folder)
 
 
 @pytest.mark.parametrize("options", [{"max_drop": -1.0}, {"max_drop": float("nan")}, {"weight_bits": 4}])

@@ -84,6 +84,15 @@ def test_a_second_run_replaces_the_results_of_the_first(tmp_path: Path) -> None:
     assert (read_label(tmp_path / "street_mask.png") == 1).all()
 
 
+def test_an_input_is_not_overwritten_under_another_name_either(tmp_path: Path) -> None:
+    (tmp_path / "input.png").write_bytes(b"drawn by hand")
+    (tmp_path / "street_mask.png").hardlink_to(tmp_path / "input.png")
+    with pytest.raises(OutputError, match="is one of the inputs"):
+        FolderSink(tmp_path, RENDERER, [Output.MASK], protected=[tmp_path / "input.png"]).write(
+            frame(), np.zeros((2, 3), np.uint8)
+        )
+
+
 def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     label = tmp_path / "street_mask.png"
     label.write_bytes(b"drawn by hand")

@@ -158,10 +158,18 @@ def test_a_full_disk_leaves_neither_engine_nor_json(
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+def test_the_model_is_never_overwritten_by_its_engine(tmp_path: Path, machine: Machine) -> None:
+    model = float_model(tmp_path)
+    (tmp_path / "model.engine").hardlink_to(model)
+    with pytest.raises(OutputError, match="is not overwritten"):
+        build_engine(model, tmp_path / "model.engine")
+    assert machine.tensorrt.configs == []
+
+
 def test_a_place_that_cannot_be_written_is_found_before_the_long_build(tmp_path: Path, machine: Machine) -> None:
     model = float_model(tmp_path)
-    with pytest.raises(OutputError, match="nowhere"):
-        build_engine(model, tmp_path / "nowhere" / "model.engine")
+    with pytest.raises(OutputError, match="cannot be created as a folder"):
+        build_engine(model, model / "model.engine")
     json_path(tmp_path / "model.engine").mkdir()
     with pytest.raises(OutputError, match=r"model\.engine\.json: is a folder"):
         build_engine(model, tmp_path / "model.engine")

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 
 from afformer.errors import ExportError
-from afformer.export.float16 import to_float16
+from afformer.export.float16 import float32_nodes, to_float16
 from afformer.export.onnx_graph import build_graph, stamp
 from afformer.model.network import AFFormerConfig
 from afformer.onnx_file import spec_of
@@ -47,9 +47,7 @@ def brought_to(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
         return lowering.lower(prepared, observed(prepared, seeds=2), Target.TENSORRT).model
     if precision is Precision.FP32:
         return model
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    converted = to_float16(copy)
+    converted = to_float16(model, float32_nodes(model))
     stamp(converted, dataclasses.replace(spec_of(model, "model"), precision=precision))
     return converted
 

@@ -14,10 +14,13 @@ from afformer.quantize.lowering.graph import Builder, Graph, rebuilt, renamed
 
 SMALLEST = 1024
 """Matrices with fewer entries are not worth a Cast."""
+_COARSEST = 2.0**-11
+"""Share of the largest entry by which rounding may move an entry: what float16 does to its normal numbers. Those below
+6e-5 are rounded more coarsely, and those above 65,504 are infinite."""
 
 
 def store_matrices_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Stores constant float32 operands of matrix products, with values within -1..1, as float16 followed by a Cast."""
+    """Stores constant float32 operands of matrix products as float16 followed by a Cast, where that is exact enough."""
     graph = Graph(model)
     new, cast = Builder(), {}
     replaced: dict[str, list[onnx.NodeProto]] = {}
@@ -34,4 +37,7 @@ def store_matrices_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _is_suitable(graph: Graph, name: str) -> bool:
     value = graph.constants.get(name)
-    return value is not None and value.dtype == np.float32 and value.size >= SMALLEST and np.abs(value).max() <= 1
+    if value is None or value.dtype != np.float32 or value.size < SMALLEST or np.abs(value).max() > 1:
+        return False
+    moved = np.abs(value.astype(np.float16).astype(np.float32) - value).max()
+    return bool(moved <= _COARSEST * np.abs(value).max())

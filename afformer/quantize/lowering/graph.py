@@ -45,6 +45,11 @@ class Graph:
         values = [*inferred.value_info, *inferred.input, *inferred.output]
         return {v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
 
+    def bias(self, convolution: onnx.NodeProto) -> npt.NDArray[np.float32]:
+        """The bias of a convolution, `(O,)`; zeros if it has none."""
+        _, weight, *bias = convolution.input
+        return self.constants[bias[0]] if bias else np.zeros(len(self.constants[weight]), np.float32)
+
     def maker(self, name: str, op_type: str) -> onnx.NodeProto | None:
         """The node that makes a tensor, if it is of that type, else None."""
         node = self.producer.get(name)

@@ -23,11 +23,13 @@ import onnx
 from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
 from afformer.quantize.lowering.graph import Builder, Graph, attribute, rebuilt
 
+_SMALLEST = 1e-12
+"""Smallest weight of a norm that is folded: b / g must stay far inside float32's range."""
 _OPERATORS = ("Reshape", "InstanceNormalization", "Reshape", "Mul", "Add", "Relu", "Conv")
 
 
 def fold_group_norm(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Folds the export's GroupNorm with positive weights, its ReLU and the 1x1 convolution that follows.
+    """Folds the export's GroupNorm with weights above `_SMALLEST`, its ReLU and the 1x1 convolution that follows.
 
     Returns the model itself if there is none.
     """
@@ -56,7 +58,7 @@ def _chain(graph: Graph, norm: onnx.NodeProto) -> list[onnx.NodeProto] | None:
     _, _, _, scale, shift, _, classify = chain
     plain = np.all(graph.constants[norm.input[1]] == 1) and np.all(graph.constants[norm.input[2]] == 0)
     affine = all(node.input[1] in graph.constants for node in (scale, shift))
-    if not plain or not affine or np.any(graph.constants[scale.input[1]] <= 0):
+    if not plain or not affine or np.any(graph.constants[scale.input[1]] <= _SMALLEST):
         return None
     pointwise = graph.shape(classify.input[1])[2:] == (1, 1) and attribute(classify, "group", 1) == 1
     return chain if pointwise and len(classify.input) == 3 else None

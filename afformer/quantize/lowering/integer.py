@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from afformer.quantize.grid import Grid, quantize_bias, quantize_weight
+from afformer.quantize.grid import Grid, QuantizedWeight, quantize_bias, quantize_weight, scales_for_bias
 from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
 from afformer.quantize.lowering.graph import CONTRIB, Builder, Graph, attribute, renamed
 from afformer.quantize.lowering.node_placement import ELEMENTWISE, Layout, NodePlacement
@@ -72,9 +72,8 @@ class _Lowering:
 
     def _conv(self, node: onnx.NodeProto) -> None:
         source, target = node.input[0], node.output[0]
-        weight = quantize_weight(self.graph.constants[node.input[1]], bits=self.weight_bits)
+        weight, bias = self._weight(node.input[1]), self.graph.bias(node)
         count = len(weight.scales)
-        bias = self.graph.constants[node.input[2]] if len(node.input) > 2 else np.zeros(count, np.float32)
         scales = self.builder.constant(f"{node.input[1]}.scale", weight.scales)
         zeros = self.builder.constant(f"zeros{count}", np.zeros(count, np.int8))
         x, x_scale, x_zero = self.tensors.on_grid(source)
@@ -92,6 +91,13 @@ class _Lowering:
         inputs.append(self.builder.constant(f"{target}.bias", steps))
         geometry = {a.name: attribute(node, a.name) for a in node.attribute if a.name != "auto_pad"}
         self._emit("QLinearConv", inputs, node, channels_last=1, **geometry)
+
+    def _weight(self, name: str) -> QuantizedWeight:
+        """The weight, with scales for the biases of all convolutions that share it."""
+        readers = [node for node in self.graph.consumers[name] if self.placement.is_integer(node)]
+        scales = [scales_for_bias(self.graph.bias(r), self.tensors.grid(r.input[0]).scale) for r in readers]
+        smallest = np.maximum.reduce(scales)
+        return quantize_weight(self.graph.constants[name], bits=self.weight_bits, smallest=smallest)
 
     def _hard_swish(self, node: onnx.NodeProto) -> None:
         """hardswish(x) = x * relu6(x + 3) / 6: the gate is an add, whose range 0..6 clips and whose scale divides."""

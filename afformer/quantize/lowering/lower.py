@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import onnx
 
 from afformer.errors import QuantizeError
+from afformer.export.choices import OPSET
+from afformer.export.opset import opset_of, to_opset
 from afformer.onnx_file import spec_of, write_spec
 from afformer.quantize.lowering.channels_last_norm import move_norms_to_channels_last
 from afformer.quantize.lowering.float16_constants import store_matrices_as_float16
@@ -36,10 +38,13 @@ ACTIVATIONS = ("HardSwish", "Gelu")
 def canonicalize(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rewrites a float graph into the shape that is quantized: still float, still the same function, deterministic.
 
+    Its operator set has Gelu; `lower` goes back to an older one.
+
     Raises:
         QuantizeError: The model is quantized already, or not in float32.
     """
     _check(model)
+    model = to_opset(model, max(OPSET, opset_of(model)))
     for rewrite in CANONICAL:
         model = rewrite(model)
     onnx.checker.check_model(model, full_check=True)
@@ -66,6 +71,8 @@ def lower(
     target: Target,
     keep_float: frozenset[str] = frozenset(),
     weight_bits: int = 8,
+    *,
+    opset: int | None = None,
 ) -> Lowered:
     """The INT8 model; its spec says so, if the float model has one.
 
@@ -75,6 +82,7 @@ def lower(
         target: What the model is made for.
         keep_float: Names of nodes that stay in float.
         weight_bits: 8, or 7 for x86 without VNNI, whose 16-bit sums would saturate.
+        opset: ONNX operator set of the result; None takes the canonical graph's.
 
     Raises:
         QuantizeError: A range is missing, or `keep_float` names a node that is not there.
@@ -88,7 +96,8 @@ def lower(
     lower_graph = lower_to_integers if scheme.format is QuantFormat.INTEGER else lower_to_qdq
     lowered = lower_graph(_to_lower(canonical, scheme), ranges, scheme, keep_float, weight_bits)
     model = store_matrices_as_float16(lowered.model)
-    _stamp(model)
+    model = to_opset(model, opset or opset_of(model))
+    _stamp(model, target)
     return dataclasses.replace(lowered, model=model)
 
 
@@ -132,7 +141,7 @@ def _check(model: onnx.ModelProto) -> None:
         raise QuantizeError("the model is in float16; expected a float32 export, export it again with precision fp32")
 
 
-def _stamp(model: onnx.ModelProto) -> None:
+def _stamp(model: onnx.ModelProto, target: Target) -> None:
     spec = spec_of(model, "the float model")
     tools = {**spec.tools, "onnx": onnx.__version__}
-    write_spec(model, dataclasses.replace(spec, precision=Precision.INT8, tools=tools))
+    write_spec(model, dataclasses.replace(spec, precision=Precision.INT8, target=target, tools=tools))

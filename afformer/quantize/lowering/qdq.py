@@ -12,7 +12,7 @@ import math
 import numpy as np
 import onnx
 
-from afformer.quantize.grid import Grid, quantize_weight
+from afformer.quantize.grid import Grid, quantize_weight, scales_for_bias
 from afformer.quantize.lowering.graph import Builder, Graph, renamed
 from afformer.quantize.lowering.node_placement import declines
 from afformer.quantize.lowering.result import Conversion, Lowered, LoweringReport
@@ -122,8 +122,7 @@ class _Lowering:
         self.builder.append(placed)
 
     def _pair(self, name: str, readers: list[str]) -> str:
-        kept = range_for(self.ranges, name)
-        grid = Grid.over(kept.low, kept.high, self.scheme.activations, self.scheme.symmetric)
+        grid = self._grid(name)
         scale = self.builder.constant(f"{name}.scale", np.array(grid.scale, np.float32))
         zero = self.builder.constant(f"z{grid.kind.value}{grid.zero_point}", np.array(grid.zero_point, grid.kind.dtype))
         more = f" and {len(readers) - 1} more" if len(readers) > 1 else ""
@@ -132,11 +131,21 @@ class _Lowering:
         quantized = self.builder.add("QuantizeLinear", [name, scale, zero], f"{name}.quantized")
         return self.builder.add("DequantizeLinear", [quantized, scale, zero], f"{name}.dequantized")
 
+    def _grid(self, name: str) -> Grid:
+        kept = range_for(self.ranges, name)
+        return Grid.over(kept.low, kept.high, self.scheme.activations, self.scheme.symmetric)
+
     def _weight(self, name: str) -> str:
-        """The dequantized weight, one for all nodes that share it."""
+        """The dequantized weight, one for all nodes that share it.
+
+        Engines turn the float bias into int32 steps themselves, so it must fit them.
+        """
         made = f"{name}.dequantized"
         if f"{name}.bytes" not in self.builder.constants:
-            weight = quantize_weight(self.graph.constants[name], bits=self.weight_bits)
+            readers = [node for node in self.graph.consumers[name] if node.name in self.quantized]
+            floors = [scales_for_bias(self.graph.bias(r), self._grid(self._anchor(r.input[0])).scale) for r in readers]
+            smallest = np.maximum.reduce(floors)
+            weight = quantize_weight(self.graph.constants[name], bits=self.weight_bits, smallest=smallest)
             count = len(weight.scales)
             integers = self.builder.constant(f"{name}.bytes", weight.integers)
             scales = self.builder.constant(f"{name}.scale", weight.scales)

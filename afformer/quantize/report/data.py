@@ -18,6 +18,9 @@ from afformer.quantize.verdict import Verdict
 _CALIBRATION_KEYS = {"ranges_file": "cache", "origin": "source"}
 _REPORT_KEYS = {"verdict": "bargain", "units": "layers"}
 """Keys of the JSON, whose format is older than the fields' names."""
+NOTEWORTHY = 0.5
+"""Points of IoU that a class must change by to be worth a word."""
+_LISTED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,20 @@ class TensorNoise:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClassChange:
+    """IoU of one class, before and after, 0..1."""
+
+    name: str
+    before: float
+    after: float
+
+    @property
+    def points(self) -> float:
+        """Points gained."""
+        return 100 * (self.after - self.before)
+
+
+@dataclasses.dataclass(frozen=True)
 class CalibrationNotes:
     """Where the ranges come from.
 
@@ -159,19 +176,43 @@ class QuantizeReport:
         """How many conversions of a kind are left."""
         return sum(len(group.steps) for group in self.conversions if group.op_type == op_type)
 
+    def class_changes(self) -> tuple[ClassChange, ...]:
+        """The classes that occur."""
+        changes = map(ClassChange, self.classes, self.before.accuracy.per_class_iou, self.after.accuracy.per_class_iou)
+        return tuple(change for change in changes if not (math.isnan(change.before) and math.isnan(change.after)))
+
+    def losses(self) -> tuple[ClassChange, ...]:
+        """The classes that lose most, the worst first: the mean hides them."""
+        lost = sorted((change for change in self.class_changes() if change.points < -NOTEWORTHY), key=_points)
+        return tuple(lost[:_LISTED])
+
+    def losses_sentence(self) -> str:
+        """These classes in one sentence; empty if no class loses more than `NOTEWORTHY` points."""
+        listed = [f"{c.name} {-c.points:.1f} points ({c.before:.1%} -> {c.after:.1%})" for c in self.losses()]
+        against = "labels" if self.after.accuracy.miou is not None else "float model's class maps"
+        return f"Classes that lose most IoU against the {against}: {', '.join(listed)}." if listed else ""
+
     def summary(self) -> str:
         """A few lines of text; parameters are named in backticks."""
         verdict = self.verdict
         size = f"Size {self.before.bytes / 1e6:.2f} MB -> {self.after.bytes / 1e6:.2f} MB."
-        return "\n".join([verdict.accuracy(), verdict.speed(), size, *self.calibration.warnings, *verdict.advice()])
+        losses = [sentence] if (sentence := self.losses_sentence()) else []
+        return "\n".join(
+            [verdict.accuracy(), *losses, verdict.speed(), size, *self.calibration.warnings, *verdict.advice()]
+        )
 
     def to_json(self) -> str:
         """The report as one JSON object; numbers that are not finite become null."""
         fields = dataclasses.asdict(self)
         del fields["speed"]["seconds"]  # stands in `after`
         fields["calibration"] = _renamed(fields["calibration"], _CALIBRATION_KEYS)
+        fields["losses"] = [dataclasses.asdict(change) for change in self.losses()]
         fields = {"verdict": _judgement(self.verdict), **_renamed(fields, _REPORT_KEYS)}
         return json.dumps(_plain(fields), indent=1, allow_nan=False) + "\n"
+
+
+def _points(change: ClassChange) -> float:
+    return change.points
 
 
 def _judgement(verdict: Verdict) -> dict[str, Any]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from afformer.html.page import render
 from afformer.html.pictures import Difference
-from afformer.quantize.report.data import QuantizeReport
+from afformer.quantize.report.data import NOTEWORTHY, ClassChange, QuantizeReport
 from afformer.quantize.report.histograms import Chart
 
 _CLEAN_DB, _NOISY_DB = 50.0, 15.0
 """Ends of the noise bars: no effect, and harmful."""
-_NOTEWORTHY = 0.5
-"""Points of IoU that a class must change by to be coloured."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,25 +27,6 @@ class Illustrations:
     differences: tuple[Difference, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class ClassRow:
-    """IoU of one class, before and after, 0..1."""
-
-    name: str
-    before: float
-    after: float
-
-    @property
-    def points(self) -> float:
-        """Points gained."""
-        return 100 * (self.after - self.before)
-
-    @property
-    def trend(self) -> str:
-        """Style class of the change: `worse`, `better`, or empty for a small change."""
-        return "worse" if self.points < -_NOTEWORTHY else "better" if self.points > _NOTEWORTHY else ""
-
-
 def render_page(report: QuantizeReport, illustrations: Illustrations) -> str:
     """The page as text."""
     return render(
@@ -56,7 +34,8 @@ def render_page(report: QuantizeReport, illustrations: Illustrations) -> str:
         report=report,
         verdict=report.verdict,
         title=_title(report),
-        classes=list(_class_rows(report)),
+        classes=report.class_changes(),
+        trend=_trend,
         noise_share=_noise_share,
         charts=illustrations.charts,
         differences=illustrations.differences,
@@ -72,12 +51,9 @@ def _title(report: QuantizeReport) -> tuple[str, str]:
     return "bad", "Not worth it: no model was written"
 
 
-def _class_rows(report: QuantizeReport) -> Iterator[ClassRow]:
-    """The classes that occur."""
-    before, after = report.before.accuracy.per_class_iou, report.after.accuracy.per_class_iou
-    for row in map(ClassRow, report.classes, before, after):
-        if not (math.isnan(row.before) and math.isnan(row.after)):
-            yield row
+def _trend(change: ClassChange) -> str:
+    """Style class of a change: `worse`, `better`, or empty for a small one."""
+    return "worse" if change.points < -NOTEWORTHY else "better" if change.points > NOTEWORTHY else ""
 
 
 def _noise_share(sqnr_db: float) -> float:

@@ -21,7 +21,11 @@ def test_a_large_matrix_takes_half_the_bytes_and_keeps_eleven_bits() -> None:
 
 
 def test_small_matrices_and_those_that_float16_could_not_hold_stay() -> None:
-    for model in (product(np.ones((4, 5), np.float32)), product(np.full((40, 50), 1e6, np.float32))):
+    for model in (
+        product(np.ones((4, 5), np.float32)),
+        product(np.full((40, 50), 1e6, np.float32)),
+        product(np.full((40, 50), 1e-6, np.float32)),
+    ):
         assert store_matrices_as_float16(model) is model
 
 

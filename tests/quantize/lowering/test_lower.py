@@ -12,6 +12,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+
 from afformer.errors import QuantizeError
 from afformer.export.onnx_graph import build_graph
 from afformer.quantize import lowering
@@ -54,6 +56,25 @@ def test_every_target_runs_and_stays_near_float(target: Target, bits: int) -> No
     made = lowering.lower(canonical(), ranges(), target, weight_bits=bits)
     assert noise(made.model, canonical()) < 0.2
     assert len(made.report.integer) > 80
+
+
+@functools.cache
+def with_dead_channels() -> onnx.ModelProto:
+    """A canonical model in which every third channel after a norm is a constant, with weights of 0 or about 0."""
+    network = random_network()
+    with torch.no_grad():
+        for norm in [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]:
+            norm.weight[::6] = 0
+            norm.weight[3::6] = 1e-12
+            norm.bias[::3] = 1.5
+    return lowering.canonicalize(build_graph(network, SPEC))
+
+
+@pytest.mark.parametrize("target", Target)
+def test_channels_whose_folded_weights_are_about_zero_keep_their_biases(target: Target) -> None:
+    float_model = with_dead_channels()
+    made = lowering.lower(float_model, observed(float_model), target, weight_bits=7)
+    assert noise(made.model, float_model) < 0.2
 
 
 @pytest.mark.parametrize("target", Target)

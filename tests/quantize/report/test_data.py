@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 
-from tests.builders.quantize_report import REPORT
+from tests.builders.quantize_report import REPORT, accuracy
 
 
 def test_json_holds_the_verdict_and_every_figure() -> None:
@@ -24,7 +26,7 @@ def test_the_keys_of_the_file_format_stay() -> None:
     fields = json.loads(REPORT.to_json())
     assert list(fields) == [
         "verdict", "target", "written", "classes", "input_hw", "bargain", "before", "after", "speed", "calibration",
-        "layers", "float_nodes", "conversions", "tensors", "search", "seconds",
+        "layers", "float_nodes", "conversions", "tensors", "search", "seconds", "losses",
     ]  # fmt: skip
     assert list(fields["speed"]) == ["ratio", "ratio_low", "ratio_high", "engine"]
     assert list(fields["calibration"]) == ["method", "pictures", "cache", "source", "warnings"]
@@ -39,5 +41,24 @@ def test_conversions_are_counted_over_their_reasons() -> None:
 def test_the_summary_says_accuracy_speed_size_and_warnings() -> None:
     lines = REPORT.summary().splitlines()
     assert lines[0].startswith("Within the drop")
-    assert lines[1].startswith("Faster than float: 0.52")
-    assert lines[2:] == ["Size 8.96 MB -> 2.84 MB.", "Only 12 usable pictures."]
+    assert lines[1] == "Classes that lose most IoU against the labels: Sky 1.0 points (91.0% -> 90.0%)."
+    assert lines[2].startswith("Faster than float: 0.52")
+    assert lines[3:] == ["Size 8.96 MB -> 2.84 MB.", "Only 12 usable pictures."]
+
+
+def test_the_classes_that_lose_most_are_listed_the_worst_first() -> None:
+    before, after = (0.9, 0.8, 0.7, 0.6, math.nan), (0.88, 0.7999, 0.6, 0.65, math.nan)
+    report = dataclasses.replace(
+        REPORT,
+        classes=tuple("abcde"),
+        before=dataclasses.replace(REPORT.before, accuracy=accuracy(None, before)),
+        after=dataclasses.replace(REPORT.after, accuracy=accuracy(None, after)),
+    )
+    assert [change.name for change in report.losses()] == ["c", "a"]
+    assert report.losses_sentence().startswith(
+        "Classes that lose most IoU against the float model's class maps: c 10.0"
+    )
+    assert [loss["name"] for loss in json.loads(report.to_json())["losses"]] == ["c", "a"]
+    none = dataclasses.replace(report, after=report.before)
+    assert none.losses_sentence() == ""
+    assert none.losses_sentence() not in none.summary().splitlines()
