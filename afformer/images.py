@@ -184,8 +184,9 @@ def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
 def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (OSError, ValueError) as error:  # the latter of a NUL character
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: cannot be read ({reason}); check the path") from error
     if not data:
         raise ImageError(f"{path}: is empty (0 bytes), not a picture; copy or download it again")
     return data

@@ -283,3 +283,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
     assert "a.png: cannot be written (File too large)" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert (read_image(tmp_path / "a.png") == 9).all()
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+def test_a_path_with_a_nul_character_is_one_line(read: Callable[[Path], object]) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        read(Path("a\0b.png"))

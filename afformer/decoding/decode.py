@@ -52,11 +52,11 @@ def decode(data: bytes, title: str) -> npt.NDArray[np.uint8]:
             pixels = _with_opencv(data, title)
         else:
             pixels = upright_rgb(picture)
+        pages = getattr(picture, "n_frames", 1) if picture and not data.startswith((JPEG, PNG)) else 1
     except DepthError as error:
         raise ImageError(f"{title}: {error}") from error
     except FAILURES as error:
         raise ImageError(f"{title}: {_NOT_A_PICTURE}") from error
-    pages = getattr(picture, "n_frames", 1) if picture and not data.startswith((JPEG, PNG)) else 1
     if pages > 1:
         log.warning("%s: holds %d pictures; the first is used", title, pages)
     return np.ascontiguousarray(pixels)

@@ -14,7 +14,10 @@ from afformer.decoding.signatures import is_heif
 from afformer.errors import AfformerError, ImageError
 from afformer.extras import requires_extra
 
-FAILURES = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, MemoryError)
+FAILURES = (
+    *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, MemoryError),
+    Image.DecompressionBombError,
+)
 """What Pillow's decoders raise about damaged files."""
 
 _STRIP = 256
@@ -37,7 +40,10 @@ def open_picture(data: bytes) -> ImageFile.ImageFile | None:
 def _openers(head: bytes) -> Iterator[object]:
     Image.init()
     for opener, accepts in Image.OPEN.values():
-        accepted = accepts is None or accepts(head)
+        try:
+            accepted = accepts is None or accepts(head)
+        except FAILURES:  # a file that is shorter than the header that is looked for
+            continue
         if accepted and not isinstance(accepted, str):  # a text says which library is missing
             yield opener
 

@@ -173,7 +173,7 @@ def _film(container: av.container.InputContainer) -> av.VideoStream:
 
     def rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
         cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
-        return not cover, stream.frames != 1, stream.width * stream.height
+        return not cover, stream.frames != 1, getattr(stream, "width", 0) * getattr(stream, "height", 0)
 
     return max(streams, key=rank)
 

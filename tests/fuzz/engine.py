@@ -26,6 +26,8 @@ from tests.fuzz.targets import Target, target
 
 ROOT = Path(__file__).parents[2]
 _MEMORY = 500 << 20
+_PIXELS = 1 << 24
+"""Of the largest picture that is decoded: what it needs must stay far below `_MEMORY`."""
 _REPORT_EVERY = 100
 
 
@@ -188,6 +190,7 @@ def main(folder: Path, options: Options) -> None:
     limit = 8 << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["AFFORMER_MAX_PIXELS"] = str(_PIXELS)
     if options.engine == "atheris":
         import atheris
 
