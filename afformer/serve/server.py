@@ -77,6 +77,7 @@ def log_as_json() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("afformer").handlers.clear()  # the command line's, which prints plain lines
     logging.captureWarnings(True)
 
 

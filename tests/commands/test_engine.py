@@ -160,7 +160,6 @@ def test_wrong_names_and_options_are_told_before_anything_is_done(tmp_path: Path
     assert "--version-compatible is for TensorRT" in error_of(
         run("engine", model, "-o", tmp_path / "m.engine", "--rtx", "--version-compatible")
     )
-    assert "cannot be written" in error_of(run("engine", model, "-o", tmp_path / "no" / "m.engine"))
     assert run("engine", model, "-o", tmp_path / "m.engine", "--workspace", "0").exit_code == 2
     assert run("engine", model, "-o", tmp_path / "m.engine", "--precision", "bf16").exit_code == 2
 
