@@ -14,6 +14,7 @@ from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from tests.cpp import probe as probing
 from tests.cpp.probe import Probe, RefusedError
 
+OF_PYTHON_ALONE = {"tools", "provenance", "target", "reduce_zero_label"}
 PLAIN = ModelSpec("tiny", (360, 480), ("road", "car"), ((1, 2, 3), (4, 5, 6)), tools={"torch": "2"})
 NAMES = st.text(st.characters(codec="utf-8"))
 
@@ -71,7 +72,7 @@ def test_every_field_arrives(
     cells = batch * (count * 4 * np.prod(spec.logits_hw) if output is OutputKind.LOGITS else np.prod(size))
     assert read.pop("output_bytes") == cells
     assert read == {name: fields[name] for name in read}
-    assert set(read) == {field.name for field in dataclasses.fields(ModelSpec)} - {"tools", "provenance", "target"}
+    assert set(read) == {field.name for field in dataclasses.fields(ModelSpec)} - OF_PYTHON_ALONE
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_errors_say_what_is_wrong(probe: Probe, changed: dict[str, Any], said: s
         _read(probe, **changed)
 
 
-@pytest.mark.parametrize("name", sorted(set(json.loads(PLAIN.to_json())) - {"tools", "provenance", "target"}))
+@pytest.mark.parametrize("name", sorted(set(json.loads(PLAIN.to_json())) - OF_PYTHON_ALONE))
 def test_a_missing_field_is_named(probe: Probe, name: str) -> None:
     fields = json.loads(PLAIN.to_json())
     del fields[name]

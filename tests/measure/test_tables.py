@@ -33,6 +33,7 @@ def test_plain_data_has_no_nan_and_no_paths() -> None:
         "per_class_iou": {"road": 1.0, "car": None},
         "pixel_accuracy": 0.5,
         "pictures": 3,
+        "notes": [],
         "failures": [{"picture": "a.png", "reason": "is empty"}],
     }
 
