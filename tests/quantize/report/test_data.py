@@ -26,7 +26,8 @@ def test_the_keys_of_the_file_format_stay() -> None:
     fields = json.loads(REPORT.to_json())
     assert list(fields) == [
         "verdict", "target", "written", "classes", "input_hw", "bargain", "before", "after", "speed", "calibration",
-        "layers", "float_nodes", "conversions", "tensors", "search", "seconds", "losses",
+        "layers", "float_nodes", "conversions", "tensors", "search", "seconds", "failures",
+        "losses",
     ]  # fmt: skip
     assert list(fields["speed"]) == ["ratio", "ratio_low", "ratio_high", "engine"]
     assert list(fields["calibration"]) == ["method", "pictures", "cache", "source", "warnings"]
