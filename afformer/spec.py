@@ -107,11 +107,11 @@ class ModelSpec:
     input: InputKind = InputKind.FLOAT32
     output: OutputKind = OutputKind.LOGITS
     precision: Precision = Precision.FP32
-    target: Target | None = None
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     checkpoint_sha256: str = ""
     tools: dict[str, str] = dataclasses.field(default_factory=dict)
+    target: Target | None = None
     reduce_zero_label: bool | None = None
     color_order: ColorOrder = ColorOrder.RGB
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
