@@ -186,8 +186,8 @@ def test_a_version_compatible_engine_runs_on_later_versions_and_not_on_earlier_o
     with machine_with_gpu(version="11.4.0.106"):
         with opened(changed(engine, version_compatible=True)) as backend:
             assert backend.run(FEED).shape == (1, 4, 8, 12)
-        with pytest.raises(BackendError, match=r"TensorRT 11\.5 or later runs it"):
-            opened(changed(engine, version="11.5"))
+        with pytest.raises(BackendError, match=r"TensorRT 11\.5\.0 or later runs it"):
+            opened(changed(engine, version="11.5.0"))
 
 
 def test_an_engine_for_another_gpu_names_both(engine: Path) -> None:
