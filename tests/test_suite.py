@@ -13,6 +13,7 @@ WITHOUT_A_MODULE = {
     "cpp": "the C++ runtime",
     "commands": "the command line, as a user types it",
     "fuzz": "what reads files, given broken ones",
+    "model/test_containers.py": "where networks lie in the files of every trainer",
     "model/reading/test_forms.py": "every form of checkpoint",
     "model/reading/test_hostile.py": "files made to do harm",
     "runtime/test_imports.py": "what importing the runtime loads",
