@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from typing import Any
 
 import click
@@ -66,6 +67,8 @@ class Commands(click.Group):
             if error.errno not in _FULL:
                 raise
             print_error(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}; make room and try again")
+            # what could not be written would be tried once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             ctx.exit(1)
 
 
