@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING
 
 from afformer.version import __version__ as __version__
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from afformer.spec import ModelSpec as ModelSpec
     from afformer.streams.segment import segment_pictures as segment_pictures
     from afformer.tensorrt.build_engine import build_engine as build_engine
-
-# Otherwise ONNX Runtime (1.31) writes `.ses` into the temporary folder when it is loaded, and follows links there.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "AfformerError": "afformer.errors",

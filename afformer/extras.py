@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from afformer.errors import AfformerError
 
+EXPORT_PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
+"""What the extra `export` installs, by the names that are imported."""
+
 
 @contextlib.contextmanager
 def requires_extra(extra: str) -> Iterator[None]:

@@ -66,8 +66,16 @@ def test_a_full_disk_behind_stdout_is_one_line() -> None:
     assert "No space left" in ended.stderr
 
 
-def test_onnx_runtime_writes_no_telemetry_file(tmp_path: Path) -> None:
-    code = "from afformer.runtime.backends import onnxruntime"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from afformer.runtime.backends import onnxruntime",
+        "from afformer.quantize import activations",
+        "from afformer.export import onnx_graph",
+        "from afformer import doctor; doctor.diagnose()",
+    ],
+)
+def test_onnx_runtime_writes_no_telemetry_file(tmp_path: Path, code: str) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)

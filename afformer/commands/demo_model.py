@@ -8,13 +8,12 @@ from pathlib import Path
 
 from afformer import assets
 from afformer.export.exporter import ExportOptions, export_checkpoint
-
-_EXPORT_PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
+from afformer.extras import EXPORT_PACKAGES
 
 
 def demo_model(folder: Path, say: Callable[[str], None]) -> Path:
     """Exports the bundled checkpoint into a folder where PyTorch is installed; otherwise takes the bundled model."""
-    if not all(importlib.util.find_spec(name) for name in _EXPORT_PACKAGES):
+    if not all(importlib.util.find_spec(name) for name in EXPORT_PACKAGES):
         say('PyTorch and ONNX are not installed (pip install "afformer[export]"): using the bundled model')
         return assets.MODEL
     output = folder / assets.MODEL.name

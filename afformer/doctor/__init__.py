@@ -9,12 +9,12 @@ from __future__ import annotations
 from afformer.doctor import checks
 from afformer.doctor.findings import Check, Diagnosis, Finding, State
 from afformer.doctor.nvidia import Nvidia
+from afformer.extras import EXPORT_PACKAGES
 from afformer.measure.machine import Machine
 from afformer.tensorrt.packages import Library
 
 __all__ = ["Diagnosis", "Finding", "State", "diagnose"]
 
-_EXPORT_PACKAGES = ("torch", "onnx", "onnxscript", "onnxsim", "safetensors")
 _EXPORT = 'pip install "afformer[export]"'
 
 
@@ -38,7 +38,7 @@ def _checks(machine: Machine) -> tuple[Check, ...]:
         Check(runs, "onnxruntime-tensorrt", nvidia.onnxruntime_tensorrt),
         Check(runs, "tensorrt", lambda: nvidia.runs_engines(Library.TENSORRT)),
         Check(runs, "tensorrt, rtx engines", lambda: nvidia.runs_engines(Library.TENSORRT_RTX)),
-        Check(makes, "export", lambda: checks.packages(*_EXPORT_PACKAGES), _EXPORT),
+        Check(makes, "export", lambda: checks.packages(*EXPORT_PACKAGES), _EXPORT),
         Check(makes, "quantize", lambda: checks.packages("onnx", "jinja2"), 'pip install "afformer[quantize]"'),
         Check(makes, "engine", nvidia.builds_engines),
         Check(pictures, "videos", checks.videos, checks.opencv_command(windows=False)),

@@ -11,6 +11,7 @@ import subprocess
 
 from afformer.doctor.findings import MissingError
 from afformer.measure.machine import Machine
+from afformer.telemetry import without_telemetry
 
 _VERSION_SECONDS = 1.5
 _INT8 = {
@@ -46,7 +47,8 @@ def bf16(machine: Machine) -> str:
 
 def onnxruntime() -> str:
     """ONNX Runtime's version and execution providers."""
-    ort = importlib.import_module("onnxruntime")
+    with without_telemetry():
+        ort = importlib.import_module("onnxruntime")
     names = [str(name).removesuffix("ExecutionProvider") for name in ort.get_available_providers()]
     return f"{ort.__version__}, providers: {', '.join(names)}"
 

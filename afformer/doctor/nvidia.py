@@ -11,6 +11,7 @@ from afformer.doctor.checks import packages
 from afformer.doctor.findings import BrokenError, MissingError
 from afformer.errors import BackendError
 from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10, tensorrt_10_command
+from afformer.telemetry import without_telemetry
 from afformer.tensorrt.gpu import Gpu, check_driver, is_jetson, nvidia_smi
 from afformer.tensorrt.packages import Library, install_command, installed, load
 
@@ -127,7 +128,8 @@ class Nvidia:
 
 def _require_provider(name: str) -> Any:
     """ONNX Runtime, if it has an execution provider."""
-    ort = importlib.import_module("onnxruntime")
+    with without_telemetry():
+        ort = importlib.import_module("onnxruntime")
     if name not in ort.get_available_providers():
         from afformer.runtime.backends.providers import INSTEAD_COMMAND
 

@@ -16,8 +16,12 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
+
+from afformer.telemetry import without_telemetry
+
+with without_telemetry():
+    import onnxruntime as ort
 
 LARGEST = 65504.0 / 4
 """Largest magnitude that is left to float16, on the pictures that are looked at: others may go beyond it."""

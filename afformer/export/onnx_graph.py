@@ -12,7 +12,6 @@ import warnings
 from importlib import metadata
 
 import onnx
-import onnxsim
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +22,11 @@ from afformer.export.opset import to_opset
 from afformer.model.network import AFFormer
 from afformer.onnx_file import write_spec
 from afformer.spec import ModelSpec, OutputKind, Precision
+from afformer.telemetry import without_telemetry
 from afformer.version import __version__
+
+with without_telemetry():  # onnxsim imports ONNX Runtime
+    import onnxsim
 
 FORBIDDEN = frozenset({"Gather", "GatherND", "Einsum", "Where", "Loop", "If", "Shape", "Range", "NonZero"})
 """Operators that the fixed-size graph of this network never needs."""

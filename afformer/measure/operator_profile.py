@@ -15,6 +15,7 @@ from afformer.runtime.backends.base import Array
 from afformer.runtime.backends.registry import backend_name
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import DEFAULT, OpenOptions
+from afformer.telemetry import without_telemetry
 from afformer.temporary import working_folder
 
 _WARM_UP = 3
@@ -68,7 +69,8 @@ def operator_times(
 
 
 def _onnxruntime(path: Path, feed: Array, threads: int, calls: int) -> list[OperatorTime]:
-    import onnxruntime as ort
+    with without_telemetry():
+        import onnxruntime as ort
 
     with working_folder(path) as folder:
         options = ort.SessionOptions()

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 
 from afformer.errors import BackendError
+from afformer.telemetry import without_telemetry
+
+with without_telemetry():
+    import onnxruntime as ort
 
 Array = npt.NDArray[np.generic]
 

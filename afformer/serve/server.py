@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
-import os
 import signal
 import socket
 import sys
@@ -69,11 +68,7 @@ def make_server(app: object, options: ServeOptions) -> uvicorn.Server:
 
 
 def log_as_json() -> None:
-    """Sends all logging to stderr, one JSON object a line.
-
-    To be called before a model is opened: ONNX Runtime's telemetry, which writes lines of its own, is turned off.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    """Sends all logging to stderr, one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

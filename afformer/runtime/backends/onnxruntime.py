@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from afformer.errors import BackendError
 from afformer.files import make_folder
@@ -27,6 +26,10 @@ from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, provid
 from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
 from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
+from afformer.telemetry import without_telemetry
+
+with without_telemetry():
+    import onnxruntime as ort
 
 _SILENT = 4
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int32)": "int32"}
