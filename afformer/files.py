@@ -15,6 +15,7 @@ from afformer.temporary import temporary_file
 
 AnyPath = str | os.PathLike[str]
 """What a caller may name a file with."""
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 def json_text(content: Any, *, indent: int | None = None, encoding: str = "utf-8") -> str:

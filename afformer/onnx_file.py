@@ -7,10 +7,9 @@ from pathlib import Path
 import onnx
 
 from afformer.errors import BackendError
+from afformer.files import CHECKPOINT_SUFFIXES
 from afformer.foreign import reason
 from afformer.spec import METADATA_KEY, ModelSpec
-
-CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 def read_onnx_file(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:

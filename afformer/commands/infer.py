@@ -10,7 +10,6 @@ import click
 
 from afformer import assets
 from afformer.commands.options import (
-    MODEL_SUFFIXES,
     CommaList,
     FilePath,
     ModelFile,
@@ -166,7 +165,9 @@ def _model_and_source(arguments: tuple[str, ...], backend: str | None) -> tuple[
 
 
 def _is_model(argument: str) -> bool:
-    return argument == assets.NAME or Path(argument).suffix.lower() in MODEL_SUFFIXES
+    from afformer.runtime.backends.registry import model_suffixes
+
+    return argument == assets.NAME or Path(argument).suffix.lower() in model_suffixes()
 
 
 def _is_source(argument: str) -> bool:

@@ -18,7 +18,6 @@ from afformer.runtime.opening import OpenOptions
 from afformer.spec import Channels, ColorOrder
 
 FilePath = click.Path(path_type=Path)
-MODEL_SUFFIXES = (".onnx", ".engine", ".plan", ".pth", ".pt", ".safetensors")
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 E = TypeVar("E", bound=enum.Enum)

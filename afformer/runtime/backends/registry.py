@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from afformer.errors import BackendError
-from afformer.files import AnyPath
+from afformer.files import CHECKPOINT_SUFFIXES, AnyPath
 from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.runtime.backends.base import Backend, parse_device
 from afformer.runtime.choices import Device
@@ -62,6 +62,10 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """All known names, in order of registration."""
         return tuple(self._known)
+
+    def suffixes(self) -> frozenset[str]:
+        """Of all files that a backend opens without being asked for by name."""
+        return frozenset(suffix for known in self._known.values() for suffix in known.suffixes)
 
     def name_for(self, path: AnyPath) -> str:
         """The backend that opens a file unless one is named.
@@ -155,15 +159,14 @@ register = _registry.register
 open_backend = _registry.open
 backend_names = _registry.names
 backend_name = _registry.name_for
+model_suffixes = _registry.suffixes
 has_own_size = _registry.has_own_size
 
 register("onnxruntime", Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeBackend", (".onnx",)))
 register("openvino", Registration("afformer.runtime.backends.openvino:OpenVinoBackend", (), "openvino"))
 register(
     "pytorch",
-    Registration(
-        "afformer.runtime.backends.pytorch:PyTorchBackend", (".pth", ".pt", ".safetensors"), "export", any_size=True
-    ),
+    Registration("afformer.runtime.backends.pytorch:PyTorchBackend", CHECKPOINT_SUFFIXES, "export", any_size=True),
 )
 register(
     "tensorrt",
