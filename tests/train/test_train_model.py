@@ -206,11 +206,13 @@ def test_the_recorded_step_learns_on_a_gpu(data: Path, dataset: datasets.Dataset
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"), [("model.onnx", "written as .pth or .safetensors"), ("none/model.pth", "cannot be written")]
+    ("name", "complaint"),
+    [("model.onnx", "written as .pth or .safetensors"), ("file/model.pth", "cannot be created as a folder")],
 )
 def test_a_result_that_cannot_be_written_is_known_before_training(
     data: Path, dataset: datasets.Dataset, tmp_path: Path, name: str, complaint: str
 ) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=complaint):
         train_model(data, tmp_path / name, dataset, OPTIONS)
 
