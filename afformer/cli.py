@@ -5,9 +5,10 @@ Exit codes: 0 done, 1 an error or a picture that failed, 2 a wrong command line,
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
-import os
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -44,7 +45,14 @@ class _Notes(logging.Handler):
         click.echo(with_flags(text, context.command) if context else text, err=True)
 
 
-logging.getLogger("afformer").addHandler(_Notes())
+@contextlib.contextmanager
+def _printed_notes() -> Iterator[None]:
+    logger, notes = logging.getLogger("afformer"), _Notes()
+    logger.addHandler(notes)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
 
 
 class Commands(click.Group):
@@ -58,7 +66,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
         try:
-            return super().invoke(ctx)
+            with _printed_notes():
+                return super().invoke(ctx)
         except AfformerError as error:
             command = self.commands[ctx.invoked_subcommand or ""]
             print_error(with_flags(str(error), command, self.commands.values()))
@@ -67,8 +76,6 @@ class Commands(click.Group):
             if error.errno not in _FULL:
                 raise
             print_error(f"{error.filename or 'stdout or a temporary file'}: {error.strerror}; make room and try again")
-            # what could not be written would be tried once more at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             ctx.exit(1)
 
 

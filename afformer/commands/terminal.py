@@ -13,9 +13,14 @@ _KEEPING = "afformer-keeping"
 
 
 class _Outlet(io.FileIO):
-    """A stream whose reader may go away: what is written after that is dropped, and the work goes on."""
+    """A stream that may come to an end before the command does.
+
+    If its reader goes away, what is written after that is dropped, and the work goes on. Any other failure, such as a
+    full disk, is raised once: Python writes what is left in its buffer again when the process ends.
+    """
 
     reader_gone = False
+    _failed = False
 
     def write(self, data: Any, /) -> int:
         """Writes as much as the system takes."""
@@ -23,7 +28,11 @@ class _Outlet(io.FileIO):
             return super().write(data) or 0
         except BrokenPipeError:
             self.reader_gone = True
-            return memoryview(data).nbytes
+        except OSError:
+            if not self._failed:
+                self._failed = True
+                raise
+        return memoryview(data).nbytes
 
 
 def prepare_streams() -> None:
