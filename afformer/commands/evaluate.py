@@ -10,6 +10,7 @@ from afformer.commands.options import (
     FilePath,
     ModelFile,
     backend_option,
+    html_option,
     json_option,
     open_model_options,
     read_labels_options,
@@ -26,6 +27,7 @@ from afformer.runtime.opening import OpenOptions
 @read_labels_options
 @backend_option
 @open_model_options
+@html_option
 @json_option
 def evaluate(
     *,
@@ -35,6 +37,7 @@ def evaluate(
     dataset: str | None,
     label_options: LabelOptions,
     open_options: OpenOptions,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Measure MODEL on labelled pictures: mIoU, IoU of each class, pixel accuracy.
@@ -51,6 +54,7 @@ def evaluate(
             dataset=dataset,
             label_options=label_options,
             open_options=open_options,
+            html=html,
             progress=progress,
         )
     print_json(found.to_json()) if as_json else print_text(found.to_table())

@@ -100,6 +100,7 @@ size_option = click.option(
 dataset_option = click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Label convention. Default: the model's own data set."
 )
+html_option = click.option("--html", type=FilePath, help="HTML file to write, with pictures of what is wrong.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
+
+from afformer.files import replacing
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -34,6 +37,25 @@ def render(template: str, **values: object) -> str:
         values: What the template shows. Everything but `Markup` is escaped.
     """
     return _ENVIRONMENT.get_template(template).render(values)
+
+
+def write_page(path: Path, template: str, **values: object) -> None:
+    """Renders a page into a file.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_text(path, render(template, **values))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8; bytes of a file name that are not UTF-8 are escaped.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 _ENVIRONMENT = jinja2.Environment(

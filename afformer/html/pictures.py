@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from afformer.images import ClassMap, RGBImage
+from afformer.runtime.render import Renderer
 from afformer.spec import RGB
 
-_WIDTH = 480
+_WIDTH, _HEIGHT = 480, 640
+"""Pixels that a picture is shrunk to, so that a page stays small."""
+_QUALITY = 88
 _MARK = (255, 0, 160)
 
 
@@ -23,8 +26,8 @@ class Difference:
 
     Attributes:
         name: The picture's file name.
-        agreement: Share of pixels with the same class, 0..1.
-        images: (caption, data URI) of either class map and of their difference.
+        agreement: Share of pixels with the same class, 0..1, of those that have one in both.
+        images: (caption, data URI) of the picture, of either class map drawn over it, and of their difference.
     """
 
     name: str
@@ -32,39 +35,76 @@ class Difference:
     images: tuple[tuple[str, str], ...]
 
 
-def difference(name: str, image: RGBImage, maps: Mapping[str, ClassMap], palette: Sequence[RGB]) -> Difference:
-    """A picture with two class maps drawn over it, and the pixels where they differ.
+class Illustrator:
+    """Draws class maps for one page, all in the same colours.
 
     Args:
-        name: The picture's file name.
-        image: `(H, W, 3)` uint8 RGB.
-        maps: Caption -> `(H, W)` class map, of two.
-        palette: One RGB colour a class.
+        classes: Class names.
+        palette: The data set's colours, one RGB colour a class.
+
+    Attributes:
+        legend: (class name, RGB colour) of every class, as they are painted.
     """
-    first, second = maps.values()
-    differs = first != second
-    overlays = [(caption, data_uri(_shrunk(_overlay(image, found, palette)))) for caption, found in maps.items()]
-    marked = (f"{differs.mean():.2%} differ", data_uri(_marked(image, differs)))
-    return Difference(name, 1 - float(differs.mean()), (*overlays, marked))
+
+    def __init__(self, classes: Sequence[str], palette: Sequence[RGB]) -> None:
+        self._renderer = Renderer(classes, palette, outlines=True, names=True)
+        self.legend = tuple(zip(classes, self._renderer.colours, strict=True))
+
+    def difference(self, name: str, image: RGBImage, maps: Mapping[str, ClassMap]) -> Difference:
+        """A picture, two class maps drawn over it, and the pixels where they differ.
+
+        Args:
+            name: The picture's file name.
+            image: `(H, W, 3)` uint8 RGB.
+            maps: Caption -> `(H, W)` class map, of two. Ids that are no class are left unpainted, and not compared.
+        """
+        first, second = maps.values()
+        known = (first < len(self.legend)) & (second < len(self.legend))
+        differs = (first != second) & known
+        share = float(differs.sum() / max(1, known.sum()))
+        small = _shrunk(image)
+        overlays = [(caption, photo_uri(self._overlay(small, found))) for caption, found in maps.items()]
+        marked = (f"{share:.2%} differ", data_uri(_marked(small, differs)))
+        return Difference(name, 1 - share, (("picture", photo_uri(small)), *overlays, marked))
+
+    def _overlay(self, image: RGBImage, classmap: ClassMap) -> RGBImage:
+        height, width = image.shape[:2]
+        small = np.asarray(cv2.resize(classmap, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), classmap.dtype)
+        drawn = self._renderer.overlay(image, small)
+        nothing = small >= len(self.legend)
+        drawn[nothing] = image[nothing]
+        return drawn
 
 
 def data_uri(image: RGBImage) -> str:
     """An `(H, W, 3)` uint8 RGB picture as a PNG inside a URI."""
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    assert done, "PNG takes any 8-bit picture"
-    return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode()
+    return _uri(image, "png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
-def _overlay(image: RGBImage, classmap: ClassMap, palette: Sequence[RGB]) -> RGBImage:
-    colours = np.asarray(palette, np.uint8)[classmap]
-    return np.asarray(cv2.addWeighted(image, 0.45, colours, 0.55, 0), np.uint8)
+def photo_uri(image: RGBImage) -> str:
+    """An `(H, W, 3)` uint8 RGB picture as a JPEG inside a URI: a tenth of the PNG, with colours in full resolution."""
+    return _uri(
+        image,
+        "jpeg",
+        [
+            cv2.IMWRITE_JPEG_QUALITY,
+            _QUALITY,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ],
+    )
+
+
+def _uri(image: RGBImage, kind: str, settings: Sequence[int]) -> str:
+    done, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    assert done, "both formats take any 8-bit picture of this size"
+    return f"data:image/{kind};base64," + base64.b64encode(data.tobytes()).decode()
 
 
 def _marked(image: RGBImage, differs: npt.NDArray[np.bool_]) -> RGBImage:
     """The picture in a few pale greys, which makes a small file, with the differing pixels on top."""
-    small = _shrunk(image)
-    height, width = small.shape[:2]
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) // 16 * 8 + 120
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 16 * 8 + 120
     marked = np.repeat(np.asarray(grey, np.uint8)[:, :, None], 3, axis=2)
     share = cv2.resize(differs.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     marked[share > 0] = _MARK  # one differing pixel is enough: shrinking must not hide any
@@ -73,7 +113,8 @@ def _marked(image: RGBImage, differs: npt.NDArray[np.bool_]) -> RGBImage:
 
 def _shrunk(image: RGBImage) -> RGBImage:
     height, width = image.shape[:2]
-    if width <= _WIDTH:
+    scale = min(_WIDTH / width, _HEIGHT / height)
+    if scale >= 1:
         return image
-    size = (_WIDTH, max(1, round(height * _WIDTH / width)))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -18,9 +18,10 @@ from afformer import assets
 from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, LabelOptions
 from afformer.errors import ImageError
 from afformer.measure.benchmark_report import Benchmark, Facts, Latency, Profile, Row
-from afformer.measure.evaluation import Evaluation, evaluate_model
+from afformer.measure.evaluation import evaluate_model
 from afformer.measure.machine import Machine
 from afformer.measure.operator_profile import PROFILED, OperatorTime, has_profile
+from afformer.measure.results import Evaluation
 from afformer.measure.timing import Case, CaseBursts, Worker, drift, median_of_all, ratio_quartiles, take_turns
 from afformer.progress import Progress, no_progress
 from afformer.runtime.opening import DEFAULT, OpenOptions

@@ -7,17 +7,17 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from afformer.errors import AfformerError
-from afformer.files import AnyPath
+from afformer.extras import requires_extra
+from afformer.files import AnyPath, check_writable
 from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
-from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
-from afformer.measure.tables import percent, plain, summarised
+from afformer.measure.pictures import Failure, PictureScore, Segment, batch_of, classmaps, read_all, worst_pictures
+from afformer.measure.results import Comparison
 from afformer.model.choices import AS_THE_FILE_SAYS
 from afformer.progress import Progress, no_progress
 from afformer.runtime.backends.registry import has_own_size
@@ -27,49 +27,14 @@ from afformer.runtime.segmenter import Segmenter
 from afformer.streams.file_names import open_pictures
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """How far `b` agrees with `a`, which is taken for the truth.
-
-    Attributes:
-        pixel_agreement: Share of all pixels, 0..1, where both give the same class; nan if no picture could be used.
-        worst_picture: The picture where they agree least, or None.
-        worst_agreement: Their agreement there, 0..1.
-        miou: Mean IoU of `b` with `a`'s class maps as the truth.
-        per_class_iou: The same by class name; nan for classes that neither saw.
-        pictures: Number of pictures that were used.
-        failures: Those that were not.
-        note: How the class lists of the two differ, in one sentence; empty if they do not.
-    """
-
-    pixel_agreement: float
-    worst_picture: Path | None
-    worst_agreement: float
-    miou: float
-    per_class_iou: dict[str, float]
-    pictures: int
-    failures: tuple[Failure, ...] = ()
-    note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`; nan becomes None."""
-        return dict(plain(self))
-
-    def to_table(self) -> str:
-        """The summary; percentages, to three decimals because good models agree nearly everywhere."""
-        worst = f" ({self.worst_picture.name})" if self.worst_picture else ""
-        rows = [
-            ("pixel agreement", percent(self.pixel_agreement, 3)),
-            ("worst picture", percent(self.worst_agreement, 3) + worst),
-            ("mIoU, A as truth", percent(self.miou, 3)),
-            ("pictures", str(self.pictures)),
-        ]
-        table = summarised([("measure", "B against A, %")], rows)
-        return f"{table}\n{self.note}" if self.note else table
-
-
 def compare_models(
-    a: AnyPath, b: AnyPath, images: AnyPath, *, open_options: OpenOptions = DEFAULT, progress: Progress = no_progress
+    a: AnyPath,
+    b: AnyPath,
+    images: AnyPath,
+    *,
+    open_options: OpenOptions = DEFAULT,
+    html: AnyPath | None = None,
+    progress: Progress = no_progress,
 ) -> Comparison:
     """Measures how far two models, or a model and a checkpoint, agree on pictures; `a` is taken for the truth.
 
@@ -81,12 +46,18 @@ def compare_models(
         b: What is compared with it.
         images: Folder of pictures.
         open_options: How to open both.
+        html: An HTML file to write, with the pictures where they differ most; None writes none.
         progress: Told how many pictures are done.
 
     Raises:
-        AfformerError: A model cannot be opened, or they have different numbers of classes.
+        AfformerError: A model cannot be opened, the numbers of classes differ, or a package for `html` is missing.
+        OutputError: `html` cannot be written.
     """
     a, b = Path(a), Path(b)
+    if html is not None:
+        with requires_extra("report"):
+            from afformer.measure.comparison_page import write_comparison
+        check_writable(Path(html), [a, b])
     pictures = open_pictures(Path(images)).paths
     with contextlib.ExitStack() as stack:
         first, second = _open_both(a, b, open_options, stack)
@@ -98,8 +69,12 @@ def compare_models(
             )
         order = _order(ours, theirs)
         other = second if order is None else _renumbered(second, order)
-        found = compare_segmenters(first, other, pictures, ours, progress)
-        return dataclasses.replace(found, note=_note(ours, theirs, by_name=order is not None))
+        found, confusion, worst = _compared(first, other, pictures, ours, progress)
+        found = dataclasses.replace(found, note=_note(ours, theirs, by_name=order is not None))
+        if html is not None:
+            names, segments = (a.name, b.name), (first, other)
+            write_comparison(Path(html), found, confusion, worst, names=names, segments=segments, spec=first.spec)
+        return found
 
 
 def compare_segmenters(
@@ -114,25 +89,33 @@ def compare_segmenters(
         classes: The class names that both know.
         progress: Told how many pictures are done.
     """
+    return _compared(a, b, pictures, classes, progress)[0]
+
+
+def _compared(
+    a: Segment, b: Segment, pictures: Sequence[Path], classes: Sequence[str], progress: Progress
+) -> tuple[Comparison, ConfusionMatrix, tuple[PictureScore, ...]]:
+    """What was found, the same by class, and the pictures where they agree least."""
     confusion = ConfusionMatrix(len(classes), ignore=None)
     failures: list[Failure] = []
-    agreements: list[tuple[float, Path]] = []
+    scores: list[PictureScore] = []
     paths = [(path,) for path in pictures]
     for group in groups(read_all(paths, _with_path, failures, progress), max(batch_of(a), batch_of(b))):
         images = [image for _, image in group]
         for (path, _), ours, theirs in zip(group, classmaps(a, images), classmaps(b, images), strict=True):
             confusion.add(ours, theirs)
-            agreements.append((pixel_agreement(ours, theirs), path))
-    worst, where = min(agreements, default=(math.nan, None))
-    return Comparison(
+            scores.append(PictureScore(path, pixel_agreement(ours, theirs)))
+    worst = worst_pictures(scores)
+    found = Comparison(
         pixel_agreement=confusion.pixel_accuracy,
-        worst_picture=where,
-        worst_agreement=worst,
+        worst_picture=worst[0].picture if worst else None,
+        worst_agreement=worst[0].score if worst else math.nan,
         miou=confusion.miou,
         per_class_iou=confusion.iou_by_name(classes),
-        pictures=len(agreements),
+        pictures=len(scores),
         failures=tuple(failures),
     )
+    return found, confusion, worst
 
 
 def _order(ours: Sequence[str], theirs: Sequence[str]) -> npt.NDArray[np.intp] | None:

@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from afformer import datasets
 from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, IGNORE, Dataset, LabelOptions
 from afformer.errors import ImageError
-from afformer.files import AnyPath
+from afformer.extras import requires_extra
+from afformer.files import AnyPath, check_writable
+from afformer.images import RGBImage
 from afformer.measure.label_scores import LabelScores
-from afformer.measure.pictures import Failure, Segment, batch_of, classmaps, read_all
-from afformer.measure.tables import percent, plain, summarised
-from afformer.measure.truth import read_labelled_truth, settled
+from afformer.measure.pictures import (
+    Failure,
+    Segment,
+    batch_of,
+    classmaps,
+    read_all,
+)
+from afformer.measure.results import Evaluation
+from afformer.measure.truth import Truth, read_labelled_truth, settled
 from afformer.progress import Progress, no_progress
 from afformer.runtime.batches import groups
 from afformer.runtime.opening import DEFAULT, OpenOptions
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """How good class maps are against labels.
-
-    Attributes:
-        miou: Mean IoU, 0..1, over the classes that occur; nan if no picture could be used.
-        per_class_iou: IoU by class name, in the data set's order; nan for classes that do not occur.
-        pixel_accuracy: Share of the labelled pixels that are right, 0..1.
-        pictures: Number of pictures that were used.
-        failures: Those that were not.
-        notes: How the labels were read where it is not plain, and what would score far higher; a sentence each.
-    """
-
-    miou: float
-    per_class_iou: dict[str, float]
-    pixel_accuracy: float
-    pictures: int
-    failures: tuple[Failure, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`; nan becomes None."""
-        return dict(plain(self))
-
-    def to_table(self) -> str:
-        """One line a class, then the summary; percentages."""
-        rows = [(name, percent(iou)) for name, iou in self.per_class_iou.items()]
-        total = [("mIoU", percent(self.miou)), ("pixel accuracy", percent(self.pixel_accuracy))]
-        table = summarised([("class", "IoU %"), *rows], [*total, ("pictures", str(self.pictures))])
-        return "\n".join([table, *self.notes])
 
 
 def evaluate_model(
@@ -61,6 +34,7 @@ def evaluate_model(
     dataset: str | None = None,
     label_options: LabelOptions = AS_THE_DATA_SET_HAS_THEM,
     open_options: OpenOptions = DEFAULT,
+    html: AnyPath | None = None,
     progress: Progress = no_progress,
 ) -> Evaluation:
     """Measures a model on labelled pictures.
@@ -72,16 +46,33 @@ def evaluate_model(
         dataset: Whose label convention to follow; None takes the model's own data set.
         label_options: What the ids in the labels mean, where they differ from that convention.
         open_options: How to open the model.
+        html: An HTML file to write, with confusion matrix and the best and worst pictures; None writes none.
         progress: Told how many pictures are done.
 
     Raises:
-        AfformerError: The model cannot be opened, or the folders do not fit together.
+        AfformerError: The model cannot be opened, the folders do not fit together, or a package for `html` is missing.
+        OutputError: `html` cannot be written.
     """
     model = Path(model)
+    if html is not None:
+        with requires_extra("report"):
+            from afformer.measure.evaluation_page import write_evaluation
+        check_writable(Path(html), [model])
     with open_options.open_segmenter(model) as segmenter:
         convention = datasets.for_model(segmenter.spec, dataset, model, label_options)
         pairs = datasets.pairs(convention, Path(images), Path(labels))
-        return evaluate_segmenter(segmenter, pairs, convention, progress)
+        scores, failures = _scores(segmenter, pairs, convention, progress)
+        found = _evaluation(scores, failures)
+        if html is not None:
+            write_evaluation(
+                Path(html),
+                found,
+                scores,
+                model=model,
+                segment=segmenter,
+                labels=dict(pairs),
+            )
+        return found
 
 
 def evaluate_segmenter(
@@ -98,28 +89,40 @@ def evaluate_segmenter(
     Raises:
         ImageError: There are more classes than labels can tell apart, or not one pixel has a class.
     """
+    return _evaluation(*_scores(segment, pairs, dataset, progress))
+
+
+def _scores(
+    segment: Segment, pairs: Sequence[tuple[Path, Path]], dataset: Dataset, progress: Progress
+) -> tuple[LabelScores, list[Failure]]:
     if dataset.num_classes > IGNORE:
         raise ImageError(f"labels tell at most {IGNORE} classes apart, but {dataset.title} has {dataset.num_classes}")
     dataset = settled(dataset, [label for _, label in pairs])
     seen = LabelScores(dataset)
     failures: list[Failure] = []
-    read = functools.partial(read_labelled_truth, dataset)
+
+    def read(picture: Path, label: Path) -> tuple[Path, RGBImage, Truth]:
+        return picture, *read_labelled_truth(dataset, picture, label)
+
     for group in groups(read_all(pairs, read, failures, progress), batch_of(segment)):
-        predicted = classmaps(segment, [image for image, _ in group])
-        for (_, truth), classmap in zip(group, predicted, strict=True):
-            seen.add(truth, classmap)
+        predicted = classmaps(segment, [image for _, image, _ in group])
+        for (picture, _, truth), classmap in zip(group, predicted, strict=True):
+            seen.add(picture, truth, classmap)
     used = len(pairs) - len(failures)
-    confusion = seen.confusion
-    if used and not confusion.counts.any():
+    if used and not seen.confusion.counts.any():
         raise ImageError(
             f"{pairs[0][1].parent}: not one pixel of {used} labels has a class; every label is ignored as a whole; "
             "check that they are labels, and what `label_offset`, `label_map` and `ignore_label` say"
         )
+    return seen, failures
+
+
+def _evaluation(seen: LabelScores, failures: Sequence[Failure]) -> Evaluation:
     return Evaluation(
-        miou=confusion.miou,
-        per_class_iou=confusion.iou_by_name(dataset.classes),
-        pixel_accuracy=confusion.pixel_accuracy,
-        pictures=used,
+        miou=seen.confusion.miou,
+        per_class_iou=seen.confusion.iou_by_name(seen.dataset.classes),
+        pixel_accuracy=seen.confusion.pixel_accuracy,
+        pictures=seen.pictures,
         failures=tuple(failures),
         notes=seen.notes(),
     )

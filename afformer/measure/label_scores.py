@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from afformer.datasets import IGNORE, Dataset
 from afformer.measure.metrics import ConfusionMatrix
+from afformer.measure.pictures import PictureScore
 from afformer.measure.tables import percent
 from afformer.measure.truth import Truth
 
@@ -27,26 +29,32 @@ class LabelScores:
         dataset: What the labels mean.
 
     Attributes:
+        dataset: The same.
         confusion: By the labels' meaning.
+        pictures: How many were counted.
+        by_picture: The share of right pixels of each picture that has labelled ones.
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
         self.confusion = ConfusionMatrix(dataset.num_classes)
         self._by_colours = ConfusionMatrix(dataset.num_classes)
         self._by_id: npt.NDArray[np.int64] = np.zeros((_IDS, dataset.num_classes), np.int64)
-        self._labels = self._from_colours = self._ignored = 0
+        self.by_picture: list[PictureScore] = []
+        self.pictures = self._from_colours = 0
 
-    def add(self, truth: Truth, predicted: npt.NDArray[np.integer]) -> None:
+    def add(self, picture: Path, truth: Truth, predicted: npt.NDArray[np.integer]) -> None:
         """Counts one picture."""
         self.confusion.add(truth.classes, predicted)
-        self._labels += 1
+        self.pictures += 1
         self._from_colours += truth.by_colours
-        self._ignored += bool((truth.classes == IGNORE).all())
+        labelled = truth.classes != IGNORE
+        if labelled.any():
+            self.by_picture.append(PictureScore(picture, float((truth.classes == predicted)[labelled].mean())))
         if truth.colours_say is not None:
             self._by_colours.add(truth.colours_say, predicted)
         if truth.ids is not None:
-            n, small = self._dataset.num_classes, truth.ids < _IDS
+            n, small = self.dataset.num_classes, truth.ids < _IDS
             cells = truth.ids[small].astype(np.int64) * n + predicted[small]
             self._by_id += np.bincount(cells, minlength=_IDS * n).reshape(_IDS, n)
 
@@ -56,11 +64,11 @@ class LabelScores:
 
     def _notes(self) -> Iterator[str]:
         if self._from_colours:
-            yield f"{_labels(self._from_colours, self._labels)} read by colours, through the palette."
-        if self._dataset.num_classes == 2 and self._dataset.labels[0].ids == (0, IGNORE):
-            yield f"The labels hold 0 and 255 alone: 255 was read as class 1, {self._dataset.classes[1]}."
-        if self._ignored:
-            yield f"{_labels(self._ignored, self._labels)} ignored as a whole."
+            yield f"{_labels(self._from_colours, self.pictures)} read by colours, through the palette."
+        if self.dataset.num_classes == 2 and self.dataset.labels[0].ids == (0, IGNORE):
+            yield f"The labels hold 0 and 255 alone: 255 was read as class 1, {self.dataset.classes[1]}."
+        if ignored := self.pictures - len(self.by_picture):
+            yield f"{_labels(ignored, self.pictures)} ignored as a whole."
         better = max(self._alternatives(), default=None)
         if better and better[0] > np.nan_to_num(self.confusion.miou) + FAR_HIGHER:
             yield (
@@ -79,7 +87,7 @@ class LabelScores:
 
     def _shifted(self, offset: int) -> ConfusionMatrix:
         """With `offset` added to the stored ids; what is no class then is not counted."""
-        found = ConfusionMatrix(self._dataset.num_classes)
+        found = ConfusionMatrix(self.dataset.num_classes)
         ids = np.arange(found.num_classes) - offset
         there = (ids >= 0) & (ids < IGNORE)
         found.counts[there] = self._by_id[ids[there]]

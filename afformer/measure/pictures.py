@@ -7,6 +7,7 @@ that is a `BatchSegmenter` as well is given as many pictures at a time as it tak
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,8 @@ from afformer.runtime.batches import BatchSegmenter
 
 Segment = Callable[[RGBImage], ClassMap]
 T = TypeVar("T")
+_LISTED = 5
+"""Pictures that a result names as its best, and as its worst."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,33 @@ class Failure:
 
     picture: Path
     reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureScore:
+    """How good one picture came out.
+
+    Attributes:
+        picture: Its path.
+        score: Share of its pixels, 0..1, that are right or that agree.
+    """
+
+    picture: Path
+    score: float
+
+
+def worst_pictures(scores: Sequence[PictureScore]) -> tuple[PictureScore, ...]:
+    """The few with the lowest score, the lowest first."""
+    return tuple(sorted(scores, key=_SCORE)[:_LISTED])
+
+
+def best_pictures(scores: Sequence[PictureScore]) -> tuple[PictureScore, ...]:
+    """The few with the highest score, the highest first, without those that are among the worst."""
+    ordered = sorted(scores, key=_SCORE)
+    return tuple(reversed(ordered[max(_LISTED, len(ordered) - _LISTED) :]))
+
+
+_SCORE = operator.attrgetter("score")
 
 
 def read_all(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from afformer.datasets import Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
-from afformer.measure.pictures import Failure, Segment, read_all
+from afformer.measure.pictures import Failure, PictureScore, Segment, read_all, worst_pictures
 from afformer.measure.truth import read_labelled
 from afformer.progress import no_progress
 
@@ -77,6 +76,7 @@ class Accuracy:
         per_class_iou: IoU of each class against the labels, or without labels against the float model's class maps;
             nan for classes that do not occur.
         pictures: Number of pictures.
+        worst_pictures: Those where the share is smallest, the smallest first.
     """
 
     agreement: float
@@ -85,6 +85,7 @@ class Accuracy:
     miou: float | None
     per_class_iou: tuple[float, ...]
     pictures: int
+    worst_pictures: tuple[PictureScore, ...] = ()
 
 
 class Evaluator:
@@ -125,19 +126,22 @@ class Evaluator:
     def _measured(self, maps: Iterable[ClassMap]) -> Accuracy:
         against_float = ConfusionMatrix(self._classes, ignore=None)
         against_truth = ConfusionMatrix(self._classes) if self.validation.labels else None
-        worst = (math.inf, self.validation.pictures[0])
+        scores = []
         for index, found in enumerate(maps):
             against_float.add(self._maps[index], found)
-            worst = min(worst, (pixel_agreement(self._maps[index], found), self.validation.pictures[index]))
+            agreement = pixel_agreement(self._maps[index], found)
+            scores.append(PictureScore(self.validation.pictures[index], agreement))
             if against_truth is not None:
                 against_truth.add(self._truth(index), found)
+        worst = worst_pictures(scores)
         return Accuracy(
             agreement=against_float.pixel_accuracy,
-            worst_picture=worst[1],
-            worst_agreement=worst[0],
+            worst_picture=worst[0].picture,
+            worst_agreement=worst[0].score,
             miou=against_truth.miou if against_truth is not None else None,
             per_class_iou=tuple((against_truth or against_float).per_class_iou.tolist()),
             pictures=len(self._maps),
+            worst_pictures=worst,
         )
 
     def _truth(self, index: int) -> ClassMap:

@@ -15,6 +15,7 @@ from afformer import datasets
 from afformer.errors import AfformerError, QuantizeError
 from afformer.export.opset import opset_of
 from afformer.files import sha256
+from afformer.html.pictures import Illustrator
 from afformer.measure.pictures import Failure
 from afformer.measure.timing import Case, Timing, time_models
 from afformer.measure.truth import settled
@@ -270,11 +271,10 @@ class Job:
             tensor.name: chart(histograms[tensor.name], Range(tensor.low, tensor.high), f"values of {tensor.name}")
             for tensor in report.tensors[:_CHARTS]
         }
+        illustrator = Illustrator(self.float_model.spec.classes, self.float_model.spec.palette)
         with self.open_options.open_segmenter(found.candidate.path) as segment:
-            shown = contents.differences(
-                evaluator, segment, found.accuracy.worst_picture, self.float_model.spec.palette
-            )
-        return Illustrations(charts, shown)
+            shown = contents.differences(evaluator, segment, found.accuracy.worst_pictures, illustrator)
+        return Illustrations(charts, illustrator.legend, shown)
 
     def _observe(self, canonical: onnx.ModelProto, tensors: Sequence[str], feeds: Feeds) -> Ranges:
         shown = feeds.of(len(feeds.paths), lambda done, total: self.progress("calibration", done, total))

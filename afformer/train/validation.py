@@ -10,7 +10,8 @@ import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
 from afformer.datasets import Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
-from afformer.measure.evaluation import Evaluation, evaluate_segmenter
+from afformer.measure.evaluation import evaluate_segmenter
+from afformer.measure.results import Evaluation
 from afformer.model.network import AFFormer
 from afformer.train.folders import Pair
 from afformer.train.normalise import Normalise

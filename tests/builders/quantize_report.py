@@ -58,5 +58,6 @@ REPORT = QuantizeReport(
 )
 ILLUSTRATIONS = Illustrations(
     {"conv2d_7": Chart("values of conv2d_7", (Bar(0, 50, kept=True),), (Mark(0, -3.0, "start"),))},
+    (("Sky", (0, 120, 255)), ("Road & path", (128, 64, 128)), ("Nothing", (0, 0, 0))),
     (Difference("street 7.png", 0.981, (("float", PIXEL), ("INT8", PIXEL))),),
 )

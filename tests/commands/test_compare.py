@@ -52,3 +52,11 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path: Path, labelled: 
     )
     assert found["pixel_agreement"] > 0.999
     assert found["note"].endswith("matched by name")
+
+
+def test_a_report_shows_where_two_models_differ(tmp_path: Path, labelled: tuple[Path, Path]) -> None:
+    larger = dataclasses.replace(SPEC, input_hw=(128, 192))
+    paths = write_tiny_onnx(tmp_path / "a.onnx"), write_tiny_onnx(tmp_path / "b.onnx", larger)
+    page = tmp_path / "report.html"
+    assert run("compare", *paths, "--images", labelled[0], "--html", page).exit_code == 0
+    assert page.read_text().count("% agree<") == 2

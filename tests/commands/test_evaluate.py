@@ -8,7 +8,7 @@ import numpy as np
 
 from afformer import assets
 from afformer.images import read_label
-from tests.builders.cli import error_of, run
+from tests.builders.cli import error_of, run, run_without
 
 
 def test_evaluate_measures_against_labels(labelled: tuple[Path, Path]) -> None:
@@ -68,3 +68,18 @@ def test_ids_that_mean_no_class_are_answered_with_the_options_that_say_what_they
     rest = run("evaluate", assets.MODEL, "--images", images, "--labels", labels, "--ignore-label", 77, "--json")
     assert rest.exit_code == 0
     assert json.loads(rest.stdout)["per_class_iou"]["Road"] is None
+
+
+def test_a_report_is_written_beside_the_figures_and_needs_a_package_of_its_own(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folders = ("--images", labelled[0], "--labels", labelled[1])
+    page = tmp_path / "report.html"
+    assert run("evaluate", assets.MODEL, *folders, "--html", page).stdout.startswith("class")
+    assert page.read_text().count("% right") == 2
+    page.unlink()
+    missing = run_without(("jinja2",), "evaluate", assets.MODEL, *folders, "--html", page)
+    assert missing.returncode == 1
+    assert "'jinja2', which is not installed" in missing.stderr
+    assert 'pip install "afformer[report]"' in missing.stderr
+    assert not page.exists()

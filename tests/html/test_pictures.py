@@ -6,17 +6,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from afformer.html.pictures import data_uri, difference
+from afformer.html.pictures import Illustrator, data_uri, photo_uri
 
-PALETTE = ((0, 0, 0), (0, 200, 0))
+SHOWN = Illustrator(("night", "day"), ((0, 0, 0), (0, 200, 0)))
 
 
 def decoded(uri: str) -> npt.NDArray[np.uint8]:
     head, _, data = uri.partition(",")
-    assert head == "data:image/png;base64"
+    assert head in ("data:image/png;base64", "data:image/jpeg;base64")
     pixels = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def marks(uri: str) -> list[list[int]]:
+    return np.argwhere((decoded(uri) == (255, 0, 160)).all(axis=2)).tolist()
 
 
 def test_a_picture_survives_its_uri() -> None:
@@ -24,17 +28,39 @@ def test_a_picture_survives_its_uri() -> None:
     np.testing.assert_array_equal(decoded(data_uri(image)), image)
 
 
-def test_both_class_maps_are_shown_and_what_differs_is_marked() -> None:
+def test_a_photo_keeps_its_colours_in_a_smaller_file() -> None:
+    image = np.full((60, 80, 3), (200, 30, 90), np.uint8)
+    image[:, 40:] = (20, 180, 240)
+    assert np.abs(decoded(photo_uri(image)).astype(int) - image).max() < 12
+
+
+def test_the_picture_and_both_class_maps_are_shown_and_what_differs_is_marked() -> None:
     image = np.full((40, 60, 3), 100, np.uint8)
     first = np.zeros((40, 60), np.uint8)
     second = first.copy()
     second[3, 5] = 1
-    shown = difference("a.png", image, {"float": first, "INT8": second}, PALETTE)
-    assert shown.agreement == 1 - 1 / 2400
-    assert [caption for caption, _ in shown.images] == ["float", "INT8", "0.04% differ"]
-    (float_map, int8_map, marked) = (decoded(uri) for _, uri in shown.images)
-    assert np.argwhere((float_map != int8_map).any(axis=2)).tolist() == [[3, 5]]
-    assert np.argwhere((marked == (255, 0, 160)).all(axis=2)).tolist() == [[3, 5]]
+    found = SHOWN.difference("a.png", image, {"float": first, "INT8": second})
+    assert found.agreement == 1 - 1 / 2400
+    assert [caption for caption, _ in found.images] == ["picture", "float", "INT8", "0.04% differ"]
+    (picture, float_map, int8_map, _) = (decoded(uri).astype(int) for _, uri in found.images)
+    assert np.abs(picture - image).max() < 4
+    changed = np.argwhere(np.abs(float_map - int8_map).max(axis=2) > 40)
+    assert changed.min(axis=0).tolist() >= [0, 0]
+    assert np.abs(changed - (3, 5)).max() <= 8  # a block of JPEG
+    assert marks(found.images[3][1]) == [[3, 5]]
+
+
+def test_pixels_without_a_label_are_neither_painted_nor_compared() -> None:
+    image = np.full((40, 60, 3), (10, 120, 250), np.uint8)
+    label = np.zeros((40, 60), np.uint8)
+    label[:, 30:] = 255
+    answer = np.ones((40, 60), np.uint8)
+    found = SHOWN.difference("a.png", image, {"label": label, "answer": answer})
+    assert found.agreement == 0
+    assert {column for _, column in marks(found.images[3][1])} == set(range(30))
+    drawn = decoded(found.images[1][1]).astype(int)
+    assert np.abs(drawn[:, 40:] - image[:, 40:]).max() < 8
+    assert np.abs(drawn[:, :20] - image[:, :20]).max() > 40
 
 
 def test_a_single_differing_pixel_is_still_marked_in_a_picture_that_was_shrunk() -> None:
@@ -42,6 +68,20 @@ def test_a_single_differing_pixel_is_still_marked_in_a_picture_that_was_shrunk()
     first = np.zeros((1000, 2000), np.uint8)
     second = first.copy()
     second[501, 1403] = 1
-    marked = decoded(difference("big.png", image, {"float": first, "INT8": second}, PALETTE).images[2][1])
-    assert marked.shape == (240, 480, 3)
-    assert (marked == (255, 0, 160)).all(axis=2).any()
+    marked = SHOWN.difference("big.png", image, {"float": first, "INT8": second}).images[3][1]
+    assert decoded(marked).shape == (240, 480, 3)
+    assert marks(marked)
+
+
+def test_a_very_tall_picture_is_shrunk_as_well() -> None:
+    flat = np.zeros((6400, 100), np.uint8)
+    found = SHOWN.difference("tall.png", np.zeros((6400, 100, 3), np.uint8), {"A": flat, "B": flat})
+    assert [decoded(uri).shape for _, uri in found.images] == [(640, 10, 3)] * 4
+
+
+def test_the_legend_names_the_colours_that_are_painted() -> None:
+    assert [name for name, _ in SHOWN.legend] == ["night", "day"]
+    half = np.ones((40, 60), np.uint8)
+    drawn = decoded(SHOWN.difference("a.png", np.full((40, 60, 3), 128, np.uint8), {"A": half, "B": half}).images[1][1])
+    name, colour = SHOWN.legend[1]
+    assert int(np.argmax(drawn[20, 5])) == int(np.argmax(colour)), name

@@ -10,7 +10,7 @@ from afformer import assets
 from afformer.errors import AfformerError, BackendError, ImageError
 from afformer.measure.benchmark import Labelled, benchmark_models, cases_of
 from afformer.measure.benchmark_report import Benchmark, Profile
-from afformer.measure.evaluation import Evaluation
+from afformer.measure.results import Evaluation
 from afformer.measure.timing import Case
 from afformer.runtime.choices import Device
 from afformer.runtime.opening import OpenOptions

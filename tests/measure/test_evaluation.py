@@ -13,7 +13,8 @@ import pytest
 from afformer import datasets
 from afformer.errors import ImageError
 from afformer.images import read_label
-from afformer.measure.evaluation import Evaluation, evaluate_segmenter
+from afformer.measure.evaluation import evaluate_segmenter
+from afformer.measure.results import Evaluation
 from afformer.runtime import Segmenter
 from tests.builders.fake_backend import FakeBackend
 from tests.builders.segmenters import THREE, always_road, by_red

@@ -3,8 +3,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from afformer.measure.evaluation import Evaluation
 from afformer.measure.pictures import Failure
+from afformer.measure.results import Evaluation
 from afformer.measure.tables import aligned, milliseconds, percent, plain, summarised
 
 

@@ -8,7 +8,7 @@ page         the HTML page, `page.html.jinja`
 
 from pathlib import Path
 
-from afformer.files import replacing
+from afformer.html.page import write_text
 from afformer.quantize.report.data import QuantizeReport
 from afformer.quantize.report.page import Illustrations, render_page
 
@@ -20,5 +20,4 @@ def write(report: QuantizeReport, illustrations: Illustrations, model: Path) -> 
         OutputError: A file cannot be written.
     """
     for suffix, text in ((".report.json", report.to_json()), (".report.html", render_page(report, illustrations))):
-        with replacing(model.with_suffix(suffix)) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_text(model.with_suffix(suffix), text)

@@ -5,28 +5,25 @@ from __future__ import annotations
 import collections
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
 
-from afformer.html.pictures import Difference, difference
+from afformer.html.pictures import Difference, Illustrator
 from afformer.images import read_image
-from afformer.measure.pictures import Segment
+from afformer.measure.pictures import PictureScore, Segment
 from afformer.quantize.accuracy import Evaluator
 from afformer.quantize.grid import Grid
 from afformer.quantize.histogram import Histogram
 from afformer.quantize.lowering.result import LoweringReport, Unit
 from afformer.quantize.observers import squared_error
-from afformer.quantize.pictures import spread
 from afformer.quantize.ranges import Range, Ranges
 from afformer.quantize.report.data import ConversionGroup, FloatNodes, TensorNoise, UnitNoise
 from afformer.quantize.search import Why
 from afformer.quantize.sensitivity import sqnr
-from afformer.spec import RGB
 
 PICTURES = 4
-"""Pictures that histograms are made of, and pictures shown on the page."""
+"""Pictures that histograms are made of."""
 _NODE = re.compile(r"\S+/([A-Za-z]+)(?:_\d+)?\b")
 """A node's name, which ends with its type."""
 _WHY = {Why.ACCURACY: "reverted by the search for accuracy", Why.SPEED: "reverted by the search, faster in float"}
@@ -100,19 +97,20 @@ def noise_of(name: str, node: str, histogram: Histogram, kept: Range, symmetric:
     )
 
 
-def differences(evaluator: Evaluator, segment: Segment, worst: Path, palette: Sequence[RGB]) -> tuple[Difference, ...]:
+def differences(
+    evaluator: Evaluator, segment: Segment, worst: Sequence[PictureScore], illustrator: Illustrator
+) -> tuple[Difference, ...]:
     """Pictures with both models' class maps.
 
     Args:
         evaluator: Knows the float model's.
         segment: The INT8 model.
-        worst: The picture with the lowest agreement; it comes first.
-        palette: One RGB colour a class.
+        worst: Which pictures; those with the lowest agreement.
+        illustrator: Draws them.
     """
     found = []
-    for path in dict.fromkeys([worst, *spread(evaluator.validation.pictures, PICTURES - 1)]):
+    for path in (score.picture for score in worst):
         image = read_image(path)
-        found.append(
-            difference(path.name, image, {"float": evaluator.reference_map(path), "INT8": segment(image)}, palette)
-        )
+        maps = {"float": evaluator.reference_map(path), "INT8": segment(image)}
+        found.append(illustrator.difference(path.name, image, maps))
     return tuple(found)

@@ -9,6 +9,7 @@ from afformer.html.page import render
 from afformer.html.pictures import Difference
 from afformer.quantize.report.data import NOTEWORTHY, ClassChange, QuantizeReport
 from afformer.quantize.report.histograms import Chart
+from afformer.spec import RGB
 
 _CLEAN_DB, _NOISY_DB = 50.0, 15.0
 """Ends of the noise bars: no effect, and harmful."""
@@ -20,10 +21,12 @@ class Illustrations:
 
     Attributes:
         charts: Histograms of the tensors with the worst fitting ranges, by name.
+        legend: (class name, RGB colour) of every class, as the pictures show them.
         differences: Pictures with both models' class maps.
     """
 
     charts: Mapping[str, Chart]
+    legend: tuple[tuple[str, RGB], ...]
     differences: tuple[Difference, ...]
 
 
@@ -38,6 +41,7 @@ def render_page(report: QuantizeReport, illustrations: Illustrations) -> str:
         trend=_trend,
         noise_share=_noise_share,
         charts=illustrations.charts,
+        colours=illustrations.legend,
         differences=illustrations.differences,
     )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from afformer.html.pictures import Illustrator
+from afformer.measure.pictures import PictureScore
 from afformer.quantize.accuracy import Evaluator, Validation
 from afformer.quantize.calibration import distributions
 from afformer.quantize.histogram import Histogram
@@ -91,10 +93,11 @@ def test_reasons_that_name_nodes_of_one_type_are_one_reason() -> None:
     assert found[0].steps[1] == "t: stem.0/Conv_12 runs on integers"
 
 
-def test_the_worst_picture_is_shown_first_and_once(tmp_path: Path) -> None:
+def test_the_worst_pictures_are_shown_in_their_order(tmp_path: Path) -> None:
     pictures = tuple(write_pictures(tmp_path, 6))
     evaluator = Evaluator(Validation(pictures), lambda image: np.zeros((64, 96), np.uint8), 2)
-    palette = ((0, 0, 0), (255, 0, 0))
-    shown = contents.differences(evaluator, lambda image: np.ones((64, 96), np.uint8), pictures[3], palette)
-    assert [sample.name for sample in shown] == ["003.png", "001.png", "005.png"]
+    illustrator = Illustrator(("a", "b"), ((0, 0, 0), (255, 0, 0)))
+    worst = [PictureScore(pictures[index], 0.0) for index in (3, 1)]
+    shown = contents.differences(evaluator, lambda image: np.ones((64, 96), np.uint8), worst, illustrator)
+    assert [sample.name for sample in shown] == ["003.png", "001.png"]
     assert shown[0].agreement == 0

@@ -2,51 +2,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from afformer.measure.pictures import Failure
 from afformer.quantize.report import write
 from afformer.quantize.report.page import Illustrations, render_page
 from afformer.quantize.search import SearchLog
+from tests.builders.pages import assert_loads_nothing, assert_well_formed, text_of
 from tests.builders.quantize_report import ILLUSTRATIONS, REPORT, accuracy
 
 
-class Balance(HTMLParser):
-    """Fails on a tag that is closed out of order or never."""
-
-    VOID = frozenset({"meta", "img", "br"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes another one"
-
-
-def text_of(page: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)))
-
-
-def test_the_page_is_well_formed() -> None:
-    balance = Balance()
-    balance.feed(render_page(REPORT, ILLUSTRATIONS))
-    assert balance.open == []
-
-
-def test_the_page_needs_nothing_from_outside() -> None:
+def test_the_page_is_well_formed_and_needs_nothing_from_outside() -> None:
     page = render_page(REPORT, ILLUSTRATIONS)
-    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
-    assert "http" not in page
-    assert "url(" not in page
-    assert "<script" not in page
+    assert_well_formed(page)
+    assert_loads_nothing(page)
 
 
 def test_the_page_says_what_was_measured() -> None:
@@ -70,8 +41,13 @@ def test_the_page_says_what_was_measured() -> None:
         assert expected in text
 
 
-def test_classes_that_do_not_occur_are_left_out_of_the_page() -> None:
-    assert "Nothing" not in render_page(REPORT, ILLUSTRATIONS)
+def test_classes_that_do_not_occur_are_left_out_of_the_table() -> None:
+    assert "<td>Nothing</td>" not in render_page(REPORT, ILLUSTRATIONS)
+
+
+def test_validation_pictures_that_could_not_be_used_are_named() -> None:
+    report = dataclasses.replace(REPORT, failures=(Failure(Path("a.png"), "a.png: is <empty>"),))
+    assert "a.png: is &lt;empty&gt;" in render_page(report, ILLUSTRATIONS)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +77,7 @@ def test_a_report_of_nothing_left_to_say_is_a_page_all_the_same() -> None:
     empty = dataclasses.replace(
         REPORT, units=(), float_nodes=(), conversions=(), tensors=(), search=SearchLog(1, True, ())
     )
-    text = text_of(render_page(empty, Illustrations({}, ())))
+    text = text_of(render_page(empty, Illustrations({}, (), ())))
     assert "1 candidate scored; the budget ended the search." in text
 
 

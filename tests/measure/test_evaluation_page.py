@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afformer import datasets
+from afformer.errors import OutputError
+from afformer.measure.evaluation import evaluate_model
+from tests.builders.pages import assert_loads_nothing, assert_well_formed, text_of
+from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
+
+CLASSES = datasets.custom(("<b>night</b>", "dusk & dawn", "noon", "day"), SPEC.palette)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_tiny_onnx(tmp_path / "model.onnx", dataclasses.replace(SPEC, classes=CLASSES.classes))
+
+
+@pytest.fixture
+def folders(greys: list[tuple[Path, Path]], tmp_path: Path) -> tuple[Path, Path]:
+    """The pictures and their labels in folders of their own, under the same names."""
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.mkdir()
+    labels.mkdir()
+    for picture, label in greys:
+        picture.rename(images / picture.name)
+        label.rename(labels / picture.name)
+    return images, labels
+
+
+def test_the_page_shows_figures_matrix_and_the_best_and_worst_pictures(
+    model: Path, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "new" / "report.html"
+    found = evaluate_model(model, *folders, html=page)
+    text = page.read_text(encoding="utf-8")
+    assert_well_formed(text)
+    assert_loads_nothing(text)
+    shown = text_of(text)
+    assert f"mIoU {100 * found.miou:.2f}" in shown
+    assert "&lt;b&gt;night&lt;/b&gt;" in shown
+    assert "<b>" not in text
+    headings = re.findall(r"(grey_\d\.png), ([\d.]+)% right", shown)
+    shares = [float(share) for _, share in headings]
+    worst, best = shares[:5], shares[5:]
+    assert worst == sorted(worst)
+    assert best == sorted(best, reverse=True)
+    assert max(worst) <= min(best)
+    assert np.isclose(np.mean(shares), 100 * found.pixel_accuracy, atol=0.01)  # all pictures have one size
+    assert "grey_4.png" in shown.partition("Left out")[2]
+
+
+def test_a_page_that_would_replace_the_model_is_refused_before_anything_is_measured(
+    model: Path, folders: tuple[Path, Path]
+) -> None:
+    told: list[object] = []
+    with pytest.raises(OutputError, match="is the input"):
+        evaluate_model(model, *folders, html=model, progress=lambda *what: told.append(what))
+    assert told == []
