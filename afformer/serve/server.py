@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -49,6 +50,29 @@ def serve(
             server.run([listener])
 
 
+class _Server(uvicorn.Server):
+    """Also answers those whom the system has connected, but who wait to be accepted when it stops listening."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        waiting = [client for listener in sockets or [] for client in _accepted(listener)]
+        for server in self.servers:
+            server.close()
+        for client in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._connection, client)
+        await super().shutdown(sockets)
+
+    def _connection(self) -> asyncio.Protocol:
+        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    """All that wait. They would be reset if the listener were closed now."""
+    with contextlib.suppress(OSError):  # no more of them, or no file descriptor left for them
+        while True:
+            yield listener.accept()[0]
+
+
 def make_server(app: object, options: ServeOptions) -> uvicorn.Server:
     """An uvicorn server with our connections and our logging."""
     config = uvicorn.Config(
@@ -64,7 +88,7 @@ def make_server(app: object, options: ServeOptions) -> uvicorn.Server:
         timeout_keep_alive=options.limits.idle_s,  # type: ignore[arg-type]  # a delay; uvicorn means seconds
         timeout_graceful_shutdown=round(options.limits.drain_s),
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def log_as_json() -> None:
