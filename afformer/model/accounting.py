@@ -17,6 +17,8 @@ from afformer.model.reading.faults import printable
 from afformer.model.reading.tensors import StoredTensor
 
 _LISTED = 10
+_EPS = 1e-5
+"""What BatchNorm adds to a variance: rounding may leave one that is that little below 0."""
 _MOST_TENSORS = 20_000
 
 Copies = dict[str, dict[str, StoredTensor]]
@@ -60,8 +62,10 @@ def _by_our_name(network: Network, path: Path) -> tuple[Copies, list[str]]:
     if len(state) > _MOST_TENSORS:
         raise CheckpointError(f"{path}: not an AFFormer checkpoint; it has {len(state):,} tensors, expected about 500")
     if not network.has_head:
+        others = sorted({name.split(".", maxsplit=1)[0] for name in network.beside})
+        beside = f", beside {_some(others)}" if others else " (ImageNet pre-training)"
         raise CheckpointError(
-            f"{path}: holds only the backbone (ImageNet pre-training) and no segmentation head; "
+            f"{path}: holds only the backbone{beside}, and no segmentation head; "
             "expected a checkpoint of the whole segmentation model, with decode_head.*"
         )
     if network.strange:
@@ -130,6 +134,12 @@ def _read(copies: Copies, config: AFFormerConfig, path: Path) -> dict[str, Tenso
     broken = [name for name in sorted(found) if not all(map(_is_finite, found[name]))]
     _report(path, config, (broken, "not-finite tensor"))
     torn = [name for name in sorted(found) if not all(torch.equal(found[name][0], t) for t in found[name][1:])]
+    negative = [name for name in sorted(found) if name.endswith("running_var") and float(found[name][0].min()) <= -_EPS]
+    _report(
+        path,
+        config,
+        (negative, "negative variance, which training cannot give", "negative variances, which training cannot give"),
+    )
     _report(path, config, (torn, "shared tensor whose copies differ", "shared tensors whose copies differ"))
     return {name: tensors[0] for name, tensors in found.items()}
 

@@ -24,8 +24,9 @@ from afformer.model.holdings import description, leaves
 from afformer.model.label_convention import reduces_zero_label
 from afformer.model.labels import Found, decide_labels, found_labels
 from afformer.model.network import AFFormer, AFFormerConfig
-from afformer.model.networks import Network, choose, networks_in
+from afformer.model.networks import Network, choose, nameless_averages, networks_in
 from afformer.model.normalisation import Normalisation, normalisation_of
+from afformer.model.reading.tensors import StoredTensor
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ColorOrder, ModelSpec
 
 _OWN = ("classes", "palette", "mean", "std", "color_order")
@@ -129,10 +130,12 @@ def load_checkpoint(path: Path, options: CheckpointOptions = AS_THE_FILE_SAYS) -
 
 
 def _loaded(content: Content, path: Path, options: CheckpointOptions) -> Checkpoint:
-    network, origin = _chosen(content.object, path, options)
+    found = _found(content.object, path)
+    network, origin = _chosen(content.object, found, path, options)
     account = account_for(network, path)
     config = config_of(content.object, content.metadata)
     said = _said(content, path)
+    tensors = {name: value for name, value in found.items() if isinstance(value, StoredTensor)}
     account, origin, one_channel = _two_classes(account, origin, config, options)
     return Checkpoint(
         path=path,
@@ -140,22 +143,25 @@ def _loaded(content: Content, path: Path, options: CheckpointOptions) -> Checkpo
         num_classes=account.num_classes,
         state=account.state,
         labels=found_labels(said, config, account.num_classes, binary=one_channel),
-        normalisation=normalisation_of(said, network.beside, config, options, path),
+        normalisation=normalisation_of(said, network.beside | tensors, config, options, path),
         weights=origin,
         sha256=sha256(path),
         options=options,
-        reduce_zero_label=reduces_zero_label(content.object),
+        reduce_zero_label=reduces_zero_label(content.object, config),
     )
 
 
-def _chosen(content: Any, path: Path, options: CheckpointOptions) -> tuple[Network, str]:
+def _found(content: Any, path: Path) -> dict[str, Any]:
     try:
-        found = leaves(content)
+        return leaves(content)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _chosen(content: Any, found: dict[str, Any], path: Path, options: CheckpointOptions) -> tuple[Network, str]:
     networks = networks_in(found)
     if networks:
-        chosen = choose(networks, options.weights, path)
+        chosen = choose(networks, options.weights, path, nameless_averages(found))
         return chosen.network, chosen.origin
     held = description(content, found)
     if any(name.split(".")[-1] == "weight" for name in found):

@@ -1,12 +1,15 @@
-"""The configuration that trainers store in a checkpoint, mostly as the text of a Python file -> plain data.
+"""What a checkpoint file says beside its weights: the configuration of its training, and any other plain data.
+
+Trainers store the configuration mostly as the text of a Python file.
 
 The text is never run. Its syntax tree is read: literals, `dict(...)`, names that were assigned before, `**name` inside
-dictionaries, and arithmetic of numbers. What is anything else becomes None.
+dictionaries, arithmetic of numbers, `[0.5] * 3` and `[255 * x for x in [...]]`. What is anything else becomes None.
 """
 
 from __future__ import annotations
 
 import ast
+import collections
 import json
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +19,11 @@ from afformer.model.reading.objects import OtherKey, Placeholder
 
 _LONGEST = 2_000_000
 _DEEPEST = 40
+THE_FILE = "the file"
+"""The place of what a file holds outside its configurations."""
 _PLACES = ("cfg", "config", "hyper_parameters", "hparams", "args", "opt", "hyper_params")
+_TRAINING_STATE = ("optimizer", "optim", "lr_sched", "scheduler", "message_hub", "loops", "rng", "scaler")
+_MOST_ITEMS = 1000
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -59,7 +66,24 @@ def config_of(content: Any, metadata: Mapping[str, str]) -> Config:
                 found[name] = parsed
             elif isinstance(value, str) and value.strip():
                 unread.append(name)
-    return Config(found, tuple(unread))
+    rest = {key: value for key, value in _items(content) if not _is_told_elsewhere(key)}
+    return Config(found | {THE_FILE: rest}, tuple(unread))
+
+
+def _items(content: Any) -> list[tuple[str, Any]]:
+    """What lies at the top of a file; nothing of a state dict."""
+    if isinstance(content, (list, tuple)):
+        return [(str(index), item) for index, item in enumerate(content)]
+    held = _plain(content)
+    return [] if held is None or _holds_weights(held) else [(key_text(key), value) for key, value in held.items()]
+
+
+def _is_told_elsewhere(key: str) -> bool:
+    return key in _PLACES or any(word in key.lower() for word in _TRAINING_STATE)
+
+
+def _holds_weights(values: Mapping[Any, Any]) -> bool:
+    return any(isinstance(key, str) and key.endswith(".weight") for key in values)
 
 
 def parse(text: str) -> dict[str, Any] | None:
@@ -80,23 +104,24 @@ def parse(text: str) -> dict[str, Any] | None:
 
 
 def entries(found: Mapping[str, Any]) -> Iterator[Entry]:
-    """Every dictionary in a configuration, each once, outer ones first."""
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), found)]
+    """Every dictionary in a configuration, each once, outer ones first; no state dicts."""
+    waiting: collections.deque[tuple[tuple[str, ...], Any]] = collections.deque([((), found)])
     seen: set[int] = set()
     while waiting:
-        path, value = waiting.pop(0)
+        path, value = waiting.popleft()
         value = _plain(value) if isinstance(value, Placeholder) else value
         if id(value) in seen or len(path) > _DEEPEST:
             continue
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not _holds_weights(value):
             seen.add(id(value))
             yield Entry(path, {key_text(key): inner for key, inner in value.items()})
-            waiting += [((*path, key_text(key)), inner) for key, inner in value.items()]
+            waiting += [((*path, key_text(key)), inner) for key, inner in value.items() if isinstance(inner, _HOLDERS)]
         elif isinstance(value, (list, tuple)):
             seen.add(id(value))
-            waiting += [((*path, str(index)), inner) for index, inner in enumerate(value)]
+            waiting += [((*path, str(i)), inner) for i, inner in enumerate(value) if isinstance(inner, _HOLDERS)]
 
 
+_HOLDERS = (Mapping, list, tuple, Placeholder)
 _LARGEST_KEY = 10**9
 
 
@@ -134,6 +159,10 @@ def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - 
             return [_value(item, known) for item in items]
         case ast.Dict():
             return _dictionary(zip(node.keys, node.values, strict=True), known)
+        case ast.Call(ast.Name("list" | "tuple") | ast.Attribute(_, "array" | "asarray"), [argument], _):
+            return _value(argument, known)
+        case ast.ListComp(element, [ast.comprehension(ast.Name(name), of, [])]):
+            return _each(element, name, _value(of, known), known)
         case ast.Call(ast.Name("dict"), [], keywords):
             return _dictionary(((word.arg and ast.Constant(word.arg), word.value) for word in keywords), known)
         case ast.UnaryOp(ast.USub(), operand):
@@ -155,7 +184,15 @@ def _dictionary(items: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _each(element: ast.expr, name: str, values: Any, known: Mapping[str, Any]) -> list[Any] | None:
+    if not isinstance(values, list) or len(values) > _MOST_ITEMS:
+        return None
+    return [_value(element, {**known, name: value}) for value in values]
+
+
 def _computed(left: Any, kind: ast.operator, right: Any) -> Any:
+    if isinstance(kind, ast.Mult) and isinstance(left, list) and isinstance(right, int):
+        return left * right if 0 <= len(left) * right <= _MOST_ITEMS else None
     compute = _ARITHMETIC.get(type(kind))
     numbers = all(isinstance(value, (int, float)) and abs(value) < 1e9 for value in (left, right))
     if compute is None or not numbers or (isinstance(kind, ast.Div) and not right):

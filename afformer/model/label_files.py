@@ -17,12 +17,10 @@ import numpy as np
 
 from afformer.datasets.names_file import read_names
 from afformer.errors import CheckpointError
+from afformer.model.label_forms import COLOUR_KEYS, NAME_KEYS, colour_of, colours_in, names_in
 from afformer.spec import RGB
 
 _HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
-_ID_KEYS = ("id", "trainId", "train_id", "index")
-_COLOUR_KEYS = ("palette", "colors", "colours", "color", "colour", "color_map", "colormap")
-_NAME_KEYS = ("classes", "class_names", "names", "name", "label", "id2label", "labels")
 
 Names = tuple[str, ...]
 Colours = tuple[RGB, ...]
@@ -39,11 +37,12 @@ def names_in_file(path: Path) -> tuple[Names, Colours | None]:
         coloured = re.search(r"\s#[0-9a-fA-F]{6}\s*$", _text(path), re.MULTILINE)
         return found.classes, found.palette if coloured else None
     content = _json(path)
-    names = _column(content, _NAME_KEYS)
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise CheckpointError(f'{path}: holds no class names; expected a list of names, or {{"0": "name", ...}}')
-    colours = _column(content, _COLOUR_KEYS) if _has_colours(content) else None
-    return tuple(names), None if colours is None else _checked(colours, path)
+    names = next(filter(None, map(names_in, _members(content, NAME_KEYS))), None)
+    if names is None:
+        raise CheckpointError(
+            f'{path}: holds no class names, or one of them twice; expected a list of names, or {{"0": "name", ...}}'
+        )
+    return names, next(filter(None, map(colours_in, _members(content, (*COLOUR_KEYS, *NAME_KEYS)))), None)
 
 
 def colours_in_file(path: Path) -> Colours:
@@ -53,7 +52,9 @@ def colours_in_file(path: Path) -> Colours:
         CheckpointError: The file cannot be read, or holds no colours.
     """
     if path.suffix.lower() == ".json":
-        return _checked(_column(_json(path), _COLOUR_KEYS), path)
+        content = _json(path)
+        found = next(filter(None, map(colours_in, _members(content, (*COLOUR_KEYS, *NAME_KEYS)))), None)
+        return found or _checked(content, path)
     if path.suffix.lower() == ".npy":
         try:
             return _checked(np.load(path, allow_pickle=False).tolist(), path)
@@ -63,36 +64,10 @@ def colours_in_file(path: Path) -> Colours:
     return _checked([re.split(r"[\s,;]+", line) if not _HEX.fullmatch(line) else line for line in lines], path)
 
 
-def _has_colours(content: Any) -> bool:
-    first = content[0] if isinstance(content, list) and content else content
-    return isinstance(first, dict) and any(key in first for key in _COLOUR_KEYS)
-
-
-def _column(content: Any, keys: tuple[str, ...]) -> Any:
-    """The list of a file's names or colours, in the order of the ids."""
-    if isinstance(content, dict):
-        named = next((content[key] for key in keys if key in content), None)
-        if named is not None:
-            return _column(named, keys)
-        if all(key.isdecimal() for key in content):
-            pairs = [(int(key), value) for key, value in content.items()]
-        elif all(isinstance(value, int) and not isinstance(value, bool) for value in content.values()):
-            pairs = [(value, key) for key, value in content.items()]
-        else:
-            return None
-        return _in_order(pairs)
-    if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
-        values = [next((item[key] for key in keys if key in item), None) for item in content]
-        ids = [next((item[key] for key in _ID_KEYS if key in item), None) for item in content]
-        if all(isinstance(number, int) for number in ids):
-            return _in_order([(number or 0, value) for number, value in zip(ids, values, strict=True)])
-        return values
-    return content
-
-
-def _in_order(pairs: list[tuple[int, Any]]) -> list[Any] | None:
-    found = dict(pairs)
-    return [found[i] for i in range(len(pairs))] if set(found) == set(range(len(pairs))) else None
+def _members(content: Any, keys: tuple[str, ...]) -> list[Any]:
+    """A file's content, and what it has under some keys."""
+    held = {key.lower(): value for key, value in content.items()} if isinstance(content, dict) else {}
+    return [content, *(held[key] for key in keys if key in held)]
 
 
 def _checked(values: Any, path: Path) -> Colours:
@@ -108,14 +83,9 @@ def _checked(values: Any, path: Path) -> Colours:
 
 
 def _colour(value: Any) -> RGB | None:
-    if isinstance(value, str):
-        match = _HEX.fullmatch(value.strip())
-        return None if match is None else (int(match[1], 16), int(match[2], 16), int(match[3], 16))
-    try:
-        parts = [int(str(part)) for part in value]
-    except (TypeError, ValueError):
-        return None
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 and all(0 <= part <= 255 for part in parts) else None
+    if isinstance(value, list):
+        value = [int(part) if isinstance(part, str) and part.isdecimal() else part for part in value]
+    return colour_of(value)
 
 
 def _text(path: Path) -> str:

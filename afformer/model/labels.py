@@ -7,22 +7,20 @@ the data set that the file's configuration names; else the classes are "class 0"
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from afformer import datasets
 from afformer.datasets import Dataset
 from afformer.errors import CheckpointError
 from afformer.model.choices import CheckpointOptions
-from afformer.model.config_text import Config, entries, key_text
+from afformer.model.config_text import Config, entries
 from afformer.model.label_files import colours_in_file, names_in_file
-from afformer.model.reading.numpy_values import NumpyArray
+from afformer.model.label_forms import COLOUR_KEYS, NAME_KEYS, colours_in, is_id, names_in
 from afformer.spec import RGB
 
-_NAME_KEYS = ("classes", "class_names", "names", "id2label", "label2id", "label_names", "labels")
-_COLOUR_KEYS = ("palette", "colors", "colours", "color_map", "colormap")
+T = TypeVar("T")
 _TRAINERS_NAMES = {
     "cityscapesdataset": "cityscapes",
     "ade20kdataset": "ade20k",
@@ -43,12 +41,14 @@ class Found:
         palette: Colours, or None.
         dataset: The known data set that the configuration names and that has as many classes, or None.
         unfit: Why names of the file were left out; empty if they were not.
+        colourless: Whether it has colours that cannot be read or do not fit.
     """
 
     classes: tuple[str, ...] | None
     palette: tuple[RGB, ...] | None
     dataset: str | None = None
     unfit: str = ""
+    colourless: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +74,35 @@ def found_labels(said: Mapping[str, Any], config: Config, count: int, *, binary:
     """
     classes: tuple[str, ...] | None = None
     palette: tuple[RGB, ...] | None = None
-    unfit = ""
+    unfit, coloured = "", False
     for values in (said, *_lowered(config)):
-        names = next((n for key in _NAME_KEYS if (n := names_in(values.get(key)))), None)
+        names = _best([names_in(values.get(key)) for key in NAME_KEYS], count)
         if names and binary and len(names) == 1:
             names = ("background", *names)
         if names and not classes:
             classes = names if len(names) == count else None
-            unfit = "" if classes else unfit or f"its {len(names)} names do not fit {count} classes"
-        colours = next((c for key in _COLOUR_KEYS if (c := colours_in(values.get(key)))), None)
+            unfit = "" if classes else unfit or _do_not_fit(len(names), count)
+        elif not classes and values.get("classes") is not None and not is_id(values["classes"]):
+            unfit = unfit or "its names cannot be read, or are not all different"
+        colours = _best([colours_in(values.get(key), count, classes) for key in (*COLOUR_KEYS, *NAME_KEYS)], count)
         if colours and binary and len(colours) == 1:
             colours = ((0, 0, 0), *colours)
         palette = palette or (colours if colours and len(colours) == count else None)
-    return Found(classes, palette, _trained_on(config, count), "" if classes else unfit)
+        coloured = coloured or any(values.get(key) is not None for key in COLOUR_KEYS)
+    colourless = coloured and palette is None
+    return Found(classes, palette, _trained_on(config, count), "" if classes else unfit, colourless)
+
+
+def _best(found: list[tuple[T, ...] | None], count: int) -> tuple[T, ...] | None:
+    """The first of the right length, else the first."""
+    there = [values for values in found if values]
+    return next((values for values in there if len(values) == count), there[0] if there else None)
+
+
+def _do_not_fit(names: int, count: int) -> str:
+    return (
+        f"its {names} names do not fit {count} classes" if names > 1 else f"its one name does not fit {count} classes"
+    )
 
 
 def decide_labels(found: Found, count: int, options: CheckpointOptions, path: Path) -> Labels:
@@ -105,6 +121,8 @@ def decide_labels(found: Found, count: int, options: CheckpointOptions, path: Pa
         labels = dataclasses.replace(
             labels, palette=colours, origin=f"{labels.origin}; colours from {options.palette.name}"
         )
+    elif found.colourless:
+        labels = dataclasses.replace(labels, origin=f"{labels.origin}; its colours cannot be read or do not fit")
     return labels
 
 
@@ -146,59 +164,6 @@ def _of_dataset(name: str, count: int, origin: str, path: Path) -> Labels:
             "name the data set it was trained on"
         )
     return Labels(known.classes, known.palette, known.name, origin)
-
-
-def names_in(values: Any) -> tuple[str, ...] | None:
-    """Class names of a list, of ids to names, or of names to ids; None for anything else."""
-    if isinstance(values, Mapping):
-        pairs = [(key_text(key), value) for key, value in values.items()]
-        if pairs and all(_is_id(value) for _, value in pairs):
-            pairs = [(str(int(value)), key) for key, value in pairs]
-        values = _by_id(pairs)
-    fits = isinstance(values, (list, tuple)) and values and all(map(_is_name, values))
-    return tuple(values) if fits else None
-
-
-def _is_name(name: Any) -> bool:
-    """Half characters and line ends could not be shown in a legend."""
-    return isinstance(name, str) and bool(name) and name.isprintable()
-
-
-def colours_in(values: Any) -> tuple[RGB, ...] | None:
-    """RGB colours (0..255) of a list, of ids to colours, or of an `(n, 3)` array; None for anything else."""
-    if isinstance(values, NumpyArray):
-        values = None if values.array is None else values.array.tolist()
-    if isinstance(values, Mapping):
-        values = _by_id([(key_text(key), value) for key, value in values.items()])
-    if not isinstance(values, (list, tuple)) or not values:
-        return None
-    colours = [_colour(value) for value in values]
-    return None if None in colours else tuple(colour for colour in colours if colour)
-
-
-def _by_id(pairs: list[tuple[str, Any]]) -> list[Any] | None:
-    """Values in the order of their ids, if those are 0, 1, 2 and so on."""
-    if not all(key.isascii() and key.isdecimal() and len(key) < 6 for key, _ in pairs):
-        return None
-    found = sorted((int(key), value) for key, value in pairs) if len({k for k, _ in pairs}) == len(pairs) else []
-    return [value for _, value in found] if [key for key, _ in found] == list(range(len(found))) else None
-
-
-def _colour(value: Any) -> RGB | None:
-    if isinstance(value, NumpyArray):
-        value = None if value.array is None else value.array.tolist()
-    if not isinstance(value, (list, tuple)) or len(value) != 3:
-        return None
-    if not all(_is_id(part) and 0 <= int(part) <= 255 for part in value):
-        return None
-    return (int(value[0]), int(value[1]), int(value[2]))
-
-
-def _is_id(value: Any) -> bool:
-    whole = isinstance(value, numbers.Integral) or (
-        hasattr(value, "dtype") and getattr(value.dtype, "kind", "") in "iu"
-    )
-    return bool(whole) and not isinstance(value, bool)
 
 
 def _lowered(config: Config) -> Iterator[dict[str, Any]]:

@@ -35,6 +35,9 @@ _BACKBONE_PARTS = ("mhca_stages.", "patch_embed_stages.", "stem.")
 _OWN_PARTS = ("stem.", "stages.", "head.")
 _USUAL = ("state_dict", "model", "model_state_dict", "module", "network", "net", "student")
 _MMCV_AVERAGE = "ema_"
+_HEAD = re.compile(r"(?P<prefix>(?:.*\.)?)squeeze\.conv\.weight")
+_FEWEST = 20
+"""Tensors without names that make an average of weights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Network:
         strange: Names inside the network whose values are not tensors.
         averaged: Whether it is a moving average.
         teacher: Whether it taught another network.
+        note: What was done to it, for people.
     """
 
     where: str
@@ -56,6 +60,7 @@ class Network:
     strange: tuple[str, ...] = ()
     averaged: bool = False
     teacher: bool = False
+    note: str = ""
 
     @property
     def has_head(self) -> bool:
@@ -69,7 +74,8 @@ class Network:
 
     def place(self) -> str:
         """Where it lies, for people."""
-        return f"under {printable(self.where)}" if self.where else "at the top of the file"
+        place = f"under {printable(self.where)}" if self.where else "at the top of the file"
+        return f"{place} ({self.note})" if self.note else place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,13 +95,29 @@ def networks_in(found: Mapping[str, Any]) -> list[Network]:
         home = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
         if home is not None:
             parts[home][name.removeprefix(home)] = value
-    networks = [_network(prefix, parts[prefix], found) for prefix in reversed(prefixes)]
+    networks = _with_heads({prefix: _network(prefix, parts[prefix], found) for prefix in reversed(prefixes)}, found)
     networks += [average for network in networks if (average := _mmcv_average(network))]
-    return _relabelled(networks, found)
+    return _completed(_relabelled(networks, found))
 
 
-def choose(networks: list[Network], weights: Weights, path: Path) -> Chosen:
+def nameless_averages(found: Mapping[str, Any]) -> list[str]:
+    """Places of averages that are lists of tensors, as `torch_ema` saves them: nothing says which is which."""
+    lists: dict[str, int] = {}
+    for name, value in found.items():
+        place, _, last = name.rpartition(".")
+        if last.isdecimal() and isinstance(value, StoredTensor):
+            lists[place] = lists.get(place, 0) + 1
+    return [place for place, count in lists.items() if count >= _FEWEST and any(map(_means_average, _words(place)))]
+
+
+def choose(networks: list[Network], weights: Weights, path: Path, nameless: list[str]) -> Chosen:
     """Decides between the networks of a file.
+
+    Args:
+        networks: As `networks_in` found them.
+        weights: Which are wanted.
+        path: The file, for errors.
+        nameless: Places of averages that cannot be taken.
 
     Raises:
         CheckpointError: What was asked for is not there, or nothing tells which one is meant.
@@ -112,12 +134,17 @@ def choose(networks: list[Network], weights: Weights, path: Path) -> Chosen:
     pool = sorted(pools[weights], key=_rank)
     if not pool:
         wanted = "moving average" if weights is Weights.EMA else "raw weights"
+        if weights is Weights.EMA and nameless:
+            wanted = f"moving average with names (its tensors under {printable(nameless[0])} have none)"
         raise CheckpointError(f"{path}: holds no {wanted}, only {_all(whole)}; choose `weights=auto`")
     if len(pool) > 1 and _rank(pool[0]) == _rank(pool[1]):
         raise CheckpointError(
             f"{path}: holds several networks and nothing tells which one is meant: {_all(pool)}; save one of them alone"
         )
-    return Chosen(pool[0], _origin(pool[0], whole, weights))
+    origin = _origin(pool[0], whole, weights)
+    if nameless and not averages:
+        origin += f"; the moving average under {printable(nameless[0])} has no names and cannot be taken"
+    return Chosen(pool[0], origin)
 
 
 def _origin(chosen: Network, whole: list[Network], weights: Weights) -> str:
@@ -152,9 +179,60 @@ def _network(prefix: str, values: dict[str, Any], found: Mapping[str, Any]) -> N
         elif inside and "_extra_state" not in name.split("."):
             strange.append(name)
     where = prefix.rstrip(".")
-    words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower())
+    words = _words(where)
     averaged = any(_means_average(word) for word in words) or _counter(prefix) in found
     return Network(where, tensors, beside, tuple(strange), averaged, not averaged and "teacher" in words)
+
+
+def _words(where: str) -> list[str]:
+    return re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", where).lower())
+
+
+def _with_heads(networks: dict[str, Network], found: Mapping[str, Any]) -> list[Network]:
+    """Backbones get the head that their trainer gave another name, such as `decoder.` or `model.head.`.
+
+    A head is told by the names inside it, `squeeze.conv.weight` and `conv_seg.weight`. It must lie in the same
+    dictionary as the backbone, or be the only one in the file for the only backbone.
+    """
+    clean = {_INSIDE.sub("", name): value for name, value in found.items()}
+    whole = tuple(
+        f"{prefix}{part}" for prefix, n in networks.items() if n.has_head for part in ("decode_head.", "head.")
+    )
+    places = [match["prefix"] for name in clean if (match := _HEAD.fullmatch(name))]
+    heads = [head for head in places if f"{head}conv_seg.weight" in clean and not head.startswith(whole)]
+    lonely = [prefix for prefix, network in networks.items() if not network.has_head]
+    for prefix in lonely:
+        near = [head for head in heads if head.split(".")[0] == prefix.split(".")[0]] if "." in prefix else heads
+        mine = near or (heads if len(lonely) == 1 else [])
+        if len(mine) == 1:
+            networks[prefix] = _joined(networks[prefix], prefix, mine[0], clean)
+    return list(networks.values())
+
+
+def _joined(network: Network, prefix: str, head: str, clean: Mapping[str, Any]) -> Network:
+    tensors = {
+        f"decode_head.{name.removeprefix(head)}": value
+        for name, value in clean.items()
+        if name.startswith(head) and isinstance(value, StoredTensor)
+    }
+    beside = {name: value for name, value in network.beside.items() if not f"{prefix}{name}".startswith(head)}
+    note = f"its head under {printable(head.rstrip('.'))}"
+    return dataclasses.replace(network, tensors=network.tensors | tensors, beside=beside, note=note)
+
+
+def _completed(networks: list[Network]) -> list[Network]:
+    """Averages of the parameters alone, with the raw network's statistics and whatever else was not averaged."""
+    raw = [network for network in networks if network.has_head and not network.averaged and not network.teacher]
+    return [_with_rest(n, raw[0]) if n.averaged and n.has_head and len(raw) == 1 else n for n in networks]
+
+
+def _with_rest(average: Network, raw: Network) -> Network:
+    lacking = {name: tensor for name, tensor in raw.tensors.items() if name not in average.tensors}
+    lacking = {name: tensor for name, tensor in lacking.items() if not name.endswith("num_batches_tracked")}
+    if not lacking or not average.tensors.keys() <= raw.tensors.keys():
+        return average
+    note = f"{len(lacking)} tensors that it lacks are the raw weights'"
+    return dataclasses.replace(average, tensors=lacking | average.tensors, note=note)
 
 
 def _counter(prefix: str) -> str:

@@ -201,7 +201,7 @@ def test_values_in_a_state_dict_that_are_no_tensors_are_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "palette",
-    [list(np.zeros((5, 3))), [[1, 2, 3, 4]] * 5, [[1, 2, 300]] * 5, [None] * 5, "abcde", 7],
+    [list(np.full((5, 3), 1.5)), [[1, 2, 3, 4]] * 5, [[1, 2, 300]] * 5, [None] * 5, "abcde", 7],
 )
 def test_colours_that_are_none_are_taken_for_not_given(tmp_path: Path, palette: Any) -> None:
     content = {"meta": {"CLASSES": list("abcde"), "PALETTE": palette}, "state_dict": OFFICIAL}

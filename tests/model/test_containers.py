@@ -60,6 +60,17 @@ CONTAINERS: dict[str, Callable[[], Any]] = {
         part: {n.removeprefix(f"{part}."): t for n, t in RAW.items() if n.startswith(part)}
         for part in ("backbone", "decode_head")
     },
+    "encoder and decoder": lambda: {
+        "state_dict": {
+            n.replace("backbone.", "model.encoder.").replace("decode_head.", "model.decoder."): t
+            for n, t in RAW.items()
+        }
+    },
+    "encoder and decoder apart": lambda: {
+        new: {n.removeprefix(f"{old}."): t for n, t in RAW.items() if n.startswith(old)}
+        for old, new in (("backbone", "encoder"), ("decode_head", "decoder"))
+    },
+    "head": lambda: {"state_dict": {n.replace("decode_head.", "head."): t for n, t in RAW.items()}},
     "our names, wrapped": lambda: {"state_dict": prefixed("model.", dict(NETWORK.state_dict()))},
     "whole network": lambda: {"args": argparse.Namespace(lr=1), "state": {"net": RAW}},
 }
@@ -147,3 +158,35 @@ def test_what_is_refused_is_described(tmp_path: Path) -> None:
         CheckpointError, match=r"the keys epoch, net with 1 tensors such as net\.layer\.weight \(2, 3\)"
     ):
         load_checkpoint(saved(tmp_path / "a.pth", {"epoch": 3, "net": state}))
+
+
+def test_an_average_of_the_parameters_alone_takes_the_statistics_of_the_raw_weights(tmp_path: Path) -> None:
+    parameters = {name: tensor for name, tensor in EMA.items() if "running_" not in name and "num_batches" not in name}
+    found = load_checkpoint(saved(tmp_path / "a.pth", {"model": RAW, "model_ema": parameters}))
+    for name, tensor in found.state.items():
+        assert torch.equal(tensor, (NETWORK if "running_" in name else AVERAGE).state_dict()[name])
+    statistics = sum("running_" in name for name in RAW)
+    assert f"{statistics} tensors that it lacks are the raw weights'" in found.weights
+
+
+def test_an_average_without_names_is_said_and_cannot_be_chosen(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pth", {"model": RAW, "ema": {"decay": 0.9, "shadow_params": list(EMA.values())}})
+    found = load_checkpoint(path)
+    assert same(found, NETWORK)
+    assert "the moving average under ema.shadow_params has no names and cannot be taken" in found.weights
+    with pytest.raises(CheckpointError, match=r"no moving average with names \(its tensors under ema\.shadow_params"):
+        load_checkpoint(path, CheckpointOptions(weights=Weights.EMA))
+
+
+def test_a_backbone_never_gets_the_head_of_another_network(tmp_path: Path) -> None:
+    backbone = {name: tensor for name, tensor in EMA.items() if name.startswith("backbone.")}
+    assert same(load_checkpoint(saved(tmp_path / "a.pth", {"model": RAW, "pretrained": backbone})), NETWORK)
+    alone = {"model": {**backbone, "neck.weight": torch.ones(3)}}
+    with pytest.raises(CheckpointError, match="only the backbone, beside neck, and no segmentation head"):
+        load_checkpoint(saved(tmp_path / "b.pth", alone))
+
+
+def test_a_variance_below_0_is_refused_by_name(tmp_path: Path) -> None:
+    name = "backbone.stem.0.bn.running_var"
+    with pytest.raises(CheckpointError, match=r"1 negative variance, .*: stem\.0\.norm\.running_var"):
+        load_checkpoint(saved(tmp_path / "a.pth", {**RAW, name: -RAW[name]}))

@@ -34,12 +34,55 @@ def spec_of(tmp_path: Path, content: Any, **said: Any) -> ModelSpec:
         {"hyper_parameters": {"label2id": {name: i for i, name in reversed(list(enumerate(NAMES)))}}},
         {"class_names": list(NAMES)},
         {"meta": {"cfg": f"metainfo = dict(classes={NAMES})"}},
+        {"class_to_idx": {name: i for i, name in enumerate(NAMES)}},
+        {"class_names": np.array(NAMES)},
+        {"class_names": np.array(NAMES, object)},
+        {"class_names": np.array([name.encode() for name in NAMES])},
+        {"classes": ", ".join(NAMES)},
+        {"names": dict(enumerate(NAMES, 1))},
+        {"id2label": {**dict(enumerate(NAMES)), 255: "void"}},
+        {"categories": [{"id": i, "name": name} for i, name in reversed(list(enumerate(NAMES)))]},
+        {"hyper_parameters": {"classes": 5, "data": {"class_names": list(NAMES)}}},
     ],
 )
 def test_names_are_read_in_the_forms_that_files_have(tmp_path: Path, said: dict[str, Any]) -> None:
     spec = spec_of(tmp_path, {**said, "state_dict": FIVE})
     assert (spec.classes, spec.dataset) == (NAMES, "custom")
     assert spec.provenance["classes"] == "from the checkpoint"
+
+
+COLOURS = [[i, 2 * i, 3 * i] for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    "palette",
+    [
+        ["#" + bytes(colour).hex() for colour in COLOURS],
+        np.array(COLOURS) / np.float32(255),
+        torch.tensor(COLOURS, dtype=torch.uint8),
+        [part for colour in COLOURS for part in colour] + [0] * (768 - 15),
+        dict(reversed(list(zip(NAMES, COLOURS, strict=True)))),
+    ],
+    ids=["hexadecimal", "fractions", "tensor", "a row of 256", "by name"],
+)
+def test_colours_are_read_in_whatever_form_they_have(tmp_path: Path, palette: Any) -> None:
+    spec = spec_of(tmp_path, {"meta": {"CLASSES": NAMES, "PALETTE": palette}, "state_dict": FIVE})
+    assert spec.palette == tuple((i, 2 * i, 3 * i) for i in range(5))
+
+
+def test_names_with_their_colours_are_read_together(tmp_path: Path) -> None:
+    by_name = dict(zip(NAMES, COLOURS, strict=True))
+    objects = [{"name": name, "id": i, "color": by_name[name]} for i, name in reversed(list(enumerate(NAMES)))]
+    for classes in (by_name, objects):
+        spec = spec_of(tmp_path, {"classes": classes, "state_dict": FIVE})
+        assert (spec.classes, spec.palette) == (NAMES, tuple(map(tuple, COLOURS)))
+
+
+def test_names_and_colours_that_cannot_be_used_are_said(tmp_path: Path) -> None:
+    content = {"meta": {"CLASSES": ["road"] * 5, "PALETTE": COLOURS[:4]}, "state_dict": FIVE}
+    origin = spec_of(tmp_path, content).provenance["classes"]
+    assert "its names cannot be read, or are not all different" in origin
+    assert "its colours cannot be read or do not fit" in origin
 
 
 @pytest.mark.parametrize("form", [np.uint8, np.int64, list, "by id"])
@@ -94,6 +137,7 @@ def test_names_and_colours_come_from_files(tmp_path: Path, content: Any) -> None
     [
         ("c.txt", "a\nb\n", "names 2 classes, but the checkpoint has 5"),
         ("c.json", "{}", "holds no class names"),
+        ("c.json", '["a", "a", "b", "c", "d"]', "or one of them twice"),
         ("c.json", "[", "is not JSON"),
     ],
 )

@@ -52,6 +52,69 @@ def test_what_the_configuration_says_is_taken(tmp_path: Path, text: str, order: 
     assert f"in meta.{key}" in normalisation.origin
 
 
+HALF = (127.5, 127.5, 127.5)
+PLACES: dict[str, tuple[dict[str, Any], tuple[Any, Any]]] = {
+    "top of the file": ({"mean": list(OWN_MEAN), "std": list(OWN_STD)}, (OWN_MEAN, OWN_STD)),
+    "tensors": ({"mean": torch.tensor(OWN_MEAN), "std": torch.tensor(OWN_STD)}, (OWN_MEAN, OWN_STD)),
+    "integer tensors": (
+        {"norm": {"mean": torch.tensor([1, 2, 3]), "std": torch.tensor([4, 5, 6])}},
+        ((1, 2, 3), (4, 5, 6)),
+    ),
+    "detectron2": ({"cfg": {"MODEL": {"PIXEL_MEAN": OWN_MEAN, "PIXEL_STD": OWN_STD}}}, (OWN_MEAN, OWN_STD)),
+    "transformers": (
+        {"preprocessor": {"image_mean": [0.0] * 3, "image_std": [1.0] * 3, "rescale_factor": 1 / 255}},
+        ((0, 0, 0), (255, 255, 255)),
+    ),
+    "one number for all channels": ({"hparams": {"normalize": {"mean": 0.5, "std": 0.5}}}, (HALF, HALF)),
+    "albumentations": (
+        {
+            "transform": {
+                "__class_fullname__": "A.Normalize",
+                "mean": [0, 0, 0],
+                "std": [0.5] * 3,
+                "max_pixel_value": 255.0,
+            }
+        },
+        ((0, 0, 0), HALF),
+    ),
+    "text of a command line": ({"args": {"mean": "80.5,90.25,100", "std": "50 55.5 60"}}, (OWN_MEAN, OWN_STD)),
+    "second of a tuple": ({"meta": {"extra": [{"norm": {"mean": OWN_MEAN, "std": OWN_STD}}]}}, (OWN_MEAN, OWN_STD)),
+    "repeated list": (
+        {"meta": {"cfg": "data_preprocessor = dict(mean=[127.5] * 3, std=[255 * x for x in (0.5, 0.5, 0.5)])"}},
+        (HALF, HALF),
+    ),
+    "beside initial weights": (
+        {"meta": {"config": f"norm = dict(type='Normal', mean=0, std=0.01)\nx = dict(norm=dict({VALUES}))"}},
+        (OWN_MEAN, OWN_STD),
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_mean_and_std_are_read_wherever_a_file_has_them(tmp_path: Path, place: str) -> None:
+    content, (mean, std) = PLACES[place]
+    normalisation = found(tmp_path, {**content, "state_dict": STATE})
+    assert normalisation.mean == pytest.approx(mean)
+    assert normalisation.std == pytest.approx(std)
+    assert "assumed, the checkpoint does not say" not in normalisation.origin
+    assert "says otherwise: mean" not in normalisation.origin
+
+
+@pytest.mark.parametrize("prefix", ["", "net.", "model.normalize."])
+def test_buffers_outside_the_networks_own_prefix_are_read(tmp_path: Path, prefix: str) -> None:
+    state = {f"model.net.{name}": tensor for name, tensor in STATE.items()}
+    buffers = {f"{prefix}pixel_mean": torch.tensor(OWN_MEAN).view(3, 1, 1), f"{prefix}pixel_std": torch.tensor(OWN_STD)}
+    normalisation = found(tmp_path, {"state_dict": {**state, **buffers}, "cfg": {"INPUT": {"FORMAT": "BGR"}}})
+    assert (normalisation.mean, normalisation.std, normalisation.order) == (OWN_MEAN, OWN_STD, ColorOrder.BGR)
+    assert not normalisation.assumed
+
+
+def test_a_normalisation_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    normalisation = found(tmp_path, config("img_norm_cfg = dict(mean=means_of(data), std=[1, 2, 3])"))
+    assert normalisation.assumed
+    assert "img_norm_cfg.mean in meta.config cannot be read" in normalisation.origin
+
+
 def test_a_configuration_is_never_run(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     text = f"import os\nos.system('touch {marker}')\nx = open('{marker}', 'w')\nimg_norm_cfg = dict({VALUES})"

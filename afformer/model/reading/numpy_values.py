@@ -12,36 +12,52 @@ from afformer.model.reading.faults import DamageError
 from afformer.model.reading.objects import Placeholder
 
 _NUMBERS = "biufc"
+_TEXTS = "US"
+_MOST_TEXTS = 65_536
 _MOST_DIMENSIONS = 64
 _LONGEST_CODE = 8
 
 
 class NumpyType:
-    """A NumPy dtype; None stands for one that holds something else than numbers."""
+    """A NumPy dtype.
 
-    __slots__ = ("dtype",)
+    Attributes:
+        dtype: None for one that holds something else than numbers.
+        texts: None for one that holds something else than texts.
+    """
+
+    __slots__ = ("dtype", "texts")
 
     def __init__(self, code: Any) -> None:
         self.dtype: np.dtype[Any] | None = None
-        if isinstance(code, str) and 1 < len(code) <= _LONGEST_CODE and code[0] in _NUMBERS and code[1:].isdecimal():
+        self.texts: np.dtype[Any] | None = None
+        if isinstance(code, str) and 1 < len(code) <= _LONGEST_CODE and code[1:].isdecimal():
             try:
-                self.dtype = np.dtype(code)
+                self.dtype = np.dtype(code) if code[0] in _NUMBERS else None
+                self.texts = np.dtype(code) if code[0] in _TEXTS else None
             except TypeError as error:
                 raise DamageError(f"the unknown NumPy type {code!r}") from error
 
     def set_state(self, state: Any) -> None:
         """Takes the byte order, the second of what NumPy stores."""
-        if self.dtype is not None and isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">"):
-            self.dtype = self.dtype.newbyteorder(state[1])
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">"):
+            self.dtype = None if self.dtype is None else self.dtype.newbyteorder(state[1])
+            self.texts = None if self.texts is None else self.texts.newbyteorder(state[1])
 
 
 class NumpyArray:
-    """A NumPy array; `array` is None until its numbers are known, and for what holds no numbers."""
+    """A NumPy array.
 
-    __slots__ = ("array",)
+    Attributes:
+        array: None until its numbers are known, and for what holds no numbers.
+        items: The texts or objects of an array that holds those; None for others.
+    """
+
+    __slots__ = ("array", "items")
 
     def __init__(self) -> None:
         self.array: NDArray[Any] | None = None
+        self.items: list[Any] | None = None
 
     def set_state(self, state: Any) -> None:
         """Takes what NumPy stores: version, shape, dtype, order, bytes.
@@ -53,6 +69,7 @@ class NumpyArray:
             raise DamageError("a NumPy array without its five parts")
         _, shape, kind, by_column, raw = state
         self.array = _array(raw, kind, shape, "F" if by_column is True else "C")
+        self.items = _items(raw, kind) if self.array is None else None
 
 
 def reconstruct(_arguments: tuple[Any, ...]) -> NumpyArray:
@@ -69,6 +86,7 @@ def from_buffer(arguments: tuple[Any, ...]) -> NumpyArray:
     raw, kind, shape, order = _exactly(4, arguments)
     found = NumpyArray()
     found.array = _array(raw, kind, shape, "F" if order == "F" else "C")
+    found.items = _items(raw, kind) if found.array is None else None
     return found
 
 
@@ -104,6 +122,21 @@ def _array(raw: Any, kind: Any, shape: Any, order: str) -> NDArray[Any] | None:
         return np.frombuffer(raw, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
     except ValueError as error:  # more dimensions than this NumPy knows
         raise DamageError("a NumPy array with an invalid shape") from error
+
+
+def _items(raw: Any, kind: NumpyType) -> list[Any] | None:
+    """The texts or objects of an array, all in one row; None if there are none, or too many for names."""
+    if isinstance(raw, list):
+        return raw
+    if kind.texts is None or not isinstance(raw, bytes) or not kind.texts.itemsize:
+        return None
+    if len(raw) % kind.texts.itemsize or len(raw) > _MOST_TEXTS * kind.texts.itemsize:
+        return None
+    try:
+        found: list[Any] = np.frombuffer(raw, kind.texts).tolist()
+    except ValueError as error:  # numbers that are no characters
+        raise DamageError("a NumPy array of texts that are not Unicode") from error
+    return found
 
 
 def _exactly(count: int, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -148,6 +148,18 @@ class StoredTensor:
         """
         if self.problem:
             raise RefusalError(f"a tensor {self.problem}; save the weights as plain floating-point tensors")
+        return self._read().float()
+
+    def small(self, most: int) -> Tensor | None:
+        """Its numbers in their own type; None for more than `most`, none at all, and types that are not plain.
+
+        Raises:
+            DamageError: They are not in the file.
+        """
+        plain = self._element.dtype is not None and not self._element.dtype.is_complex
+        return self._read() if plain and 0 < math.prod(self.shape) <= most else None
+
+    def _read(self) -> Tensor:
         assert self._element.dtype is not None  # else it had a problem
         found, size = self._storage.bytes(), self._element.itemsize
         if self._storage.nbytes % size:
@@ -156,7 +168,7 @@ class StoredTensor:
             raise DamageError("a tensor begins in the middle of a number")
         found = found.view(self._element.dtype)
         found = found.as_strided(self.shape, self._stride, found.storage_offset() + self._offset)
-        return (_swapped(found) if self._storage.swapped else found).float()
+        return _swapped(found) if self._storage.swapped else found
 
     def _found_problem(self) -> str:
         if self._element.name not in _WEIGHTS:
@@ -182,6 +194,10 @@ class UnreadTensor(StoredTensor):
     def __init__(self, problem: str, shape: tuple[int, ...] = ()) -> None:
         self.shape = shape
         self.problem = problem
+
+    def small(self, most: int) -> Tensor | None:
+        """None."""
+        return None
 
 
 def tensor_of(storage: Any, offset: Any, shape: Any, stride: Any, element: Any = None) -> StoredTensor:
