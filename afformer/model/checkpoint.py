@@ -24,7 +24,7 @@ from afformer.model.holdings import description, leaves
 from afformer.model.label_convention import reduces_zero_label
 from afformer.model.labels import Found, decide_labels, found_labels
 from afformer.model.network import AFFormer, AFFormerConfig
-from afformer.model.networks import Network, choose, nameless_averages, networks_in
+from afformer.model.networks import Network, choose, exchanged_by_mmcv, nameless_averages, networks_in
 from afformer.model.normalisation import Normalisation, normalisation_of
 from afformer.model.reading.tensors import StoredTensor
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ColorOrder, ModelSpec
@@ -131,9 +131,9 @@ def load_checkpoint(path: Path, options: CheckpointOptions = AS_THE_FILE_SAYS) -
 
 def _loaded(content: Content, path: Path, options: CheckpointOptions) -> Checkpoint:
     found = _found(content.object, path)
-    network, origin = _chosen(content.object, found, path, options)
-    account = account_for(network, path)
     config = config_of(content.object, content.metadata)
+    network, origin = _chosen(content.object, found, config, path, options)
+    account = account_for(network, path)
     said = _said(content, path)
     tensors = {name: value for name, value in found.items() if isinstance(value, StoredTensor)}
     account, origin, one_channel = _two_classes(account, origin, config, options)
@@ -158,8 +158,10 @@ def _found(content: Any, path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _chosen(content: Any, found: dict[str, Any], path: Path, options: CheckpointOptions) -> tuple[Network, str]:
-    networks = networks_in(found)
+def _chosen(
+    content: Any, found: dict[str, Any], config: Config, path: Path, options: CheckpointOptions
+) -> tuple[Network, str]:
+    networks = networks_in(found, exchanged=exchanged_by_mmcv(config))
     if networks:
         chosen = choose(networks, options.weights, path, nameless_averages(found))
         return chosen.network, chosen.origin

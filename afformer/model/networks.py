@@ -15,6 +15,7 @@ from typing import Any
 
 from afformer.errors import CheckpointError
 from afformer.model.choices import Weights
+from afformer.model.config_text import Config, entries
 from afformer.model.reading.faults import printable
 from afformer.model.reading.tensors import StoredTensor
 
@@ -36,6 +37,7 @@ _OWN_PARTS = ("stem.", "stages.", "head.")
 _USUAL = ("state_dict", "model", "model_state_dict", "module", "network", "net", "student")
 _MMCV_AVERAGE = "ema_"
 _HEAD = re.compile(r"(?P<prefix>(?:.*\.)?)squeeze\.conv\.weight")
+_SAVING_PRIORITY = 50
 _FEWEST = 20
 """Tensors without names that make an average of weights."""
 
@@ -86,8 +88,13 @@ class Chosen:
     origin: str
 
 
-def networks_in(found: Mapping[str, Any]) -> list[Network]:
-    """All networks, in the order of the file, from what `leaves` found."""
+def networks_in(found: Mapping[str, Any], *, exchanged: bool = False) -> list[Network]:
+    """All networks, in the order of the file.
+
+    Args:
+        found: What `leaves` found.
+        exchanged: Whether mmcv's hook had put the average in the place of the weights, see `exchanged_by_mmcv`.
+    """
     anchors = (_ANCHOR.match(name) for name, value in found.items() if isinstance(value, StoredTensor))
     prefixes = sorted({match["prefix"] for match in anchors if match}, key=len, reverse=True)
     parts: dict[str, dict[str, Any]] = {prefix: {} for prefix in prefixes}
@@ -96,8 +103,28 @@ def networks_in(found: Mapping[str, Any]) -> list[Network]:
         if home is not None:
             parts[home][name.removeprefix(home)] = value
     networks = _with_heads({prefix: _network(prefix, parts[prefix], found) for prefix in reversed(prefixes)}, found)
-    networks += [average for network in networks if (average := _mmcv_average(network))]
+    for network, average in [(network, average) for network in networks if (average := _mmcv_average(network))]:
+        networks[networks.index(network)] = dataclasses.replace(network, averaged=exchanged)
+        networks.append(dataclasses.replace(average, averaged=not exchanged))
     return _completed(_relabelled(networks, found))
+
+
+def exchanged_by_mmcv(config: Config) -> bool:
+    """Whether mmcv's `EMAHook` saved the average as the weights, and the weights as `ema_*`.
+
+    It exchanges the two at the end of an epoch. The checkpoint shows it if the hook ran before the one that saves,
+    whose priority is 50; runners that count iterations never exchange them.
+    """
+    all_entries = [entry.values for found in config.found.values() for entry in entries(found)]
+    by_epoch = any(values.get("type") == "EpochBasedRunner" for values in all_entries)
+    hooks = [values for values in all_entries if "EMAHook" in str(values.get("type"))]
+    return by_epoch and any(_is_before_saving(hook.get("priority")) for hook in hooks)
+
+
+def _is_before_saving(priority: Any) -> bool:
+    if isinstance(priority, str):
+        return priority.upper() in ("HIGHEST", "VERY_HIGH", "HIGH", "ABOVE_NORMAL")
+    return isinstance(priority, int) and priority < _SAVING_PRIORITY
 
 
 def nameless_averages(found: Mapping[str, Any]) -> list[str]:

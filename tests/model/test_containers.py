@@ -93,8 +93,8 @@ def test_what_lies_beside_the_network_is_named(tmp_path: Path) -> None:
     assert found.weights == "under state_dict; left out: auxiliary_head, criterion"
 
 
-def mmcv_ema() -> State:
-    return {f"ema_{name.replace('.', '_')}": tensor for name, tensor in EMA.items()}
+def mmcv_ema(state: State = EMA) -> State:
+    return {f"ema_{name.replace('.', '_')}": tensor for name, tensor in state.items()}
 
 
 BOTH: dict[str, Callable[[], Any]] = {
@@ -110,6 +110,16 @@ BOTH: dict[str, Callable[[], Any]] = {
         "callbacks": {"EMA": {"weights": prefixed("net.", EMA)}},
     },
     "lightning averaging": lambda: {"state_dict": prefixed("net.", EMA), "current_model_state": prefixed("net.")},
+    "mmcv swaps them at the end of an epoch": lambda: {
+        "meta": {
+            "config": "runner = dict(type='EpochBasedRunner')\nx = [dict(type='ExpMomentumEMAHook', priority=49)]"
+        },
+        "state_dict": {**EMA, **mmcv_ema(RAW)},
+    },
+    "mmcv saves before it swaps them": lambda: {
+        "meta": {"config": "runner = dict(type='EpochBasedRunner')\ncustom_hooks = [dict(type='EMAHook')]"},
+        "state_dict": {**RAW, **mmcv_ema()},
+    },
     "mmengine swaps them": lambda: {
         "meta": {"mmengine_version": "0.10"},
         "state_dict": EMA,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from afformer.model.config_text import config_of
 from afformer.model.label_convention import reduces_zero_label
 
 
@@ -19,7 +20,9 @@ from afformer.model.label_convention import reduces_zero_label
         ({"meta": "text"}, None),
         ({"state_dict": {}}, None),
         ([1], None),
+        ({"hyper_parameters": {"dataset": {"reduce_zero_label": True}}}, True),
+        ({"image_processor": {"do_reduce_labels": True}}, True),
     ],
 )
 def test_the_configuration_says_whether_labels_count_from_one(content: Any, found: bool | None) -> None:
-    assert reduces_zero_label(content) is found
+    assert reduces_zero_label(content, config_of(content, {})) is found
