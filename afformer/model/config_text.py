@@ -88,17 +88,46 @@ def _holds_weights(values: Mapping[Any, Any]) -> bool:
 
 def parse(text: str) -> dict[str, Any] | None:
     """The assignments of a configuration file in Python, or its JSON; None if it is neither."""
+    read = _read(text)
+    return read[1] if read else None
+
+
+def stated(text: str, name: str) -> list[Any]:
+    """Every constant that a configuration's text gives a name: as variable, dictionary's key, or keyword of a call."""
+    tree, known = _read(text) or (None, {})
+    if tree is None:
+        return [entry.values[name] for entry in entries(known) if name in entry.values]
+    given = (value for node in ast.walk(tree) for key, value in _pairs(node) if key == name)
+    return [_value(value, known) for value in given if isinstance(value, (ast.Constant, ast.Name))]
+
+
+def _pairs(node: ast.AST) -> list[tuple[Any, ast.expr]]:
+    """The names that a node of a syntax tree gives to values."""
+    match node:
+        case ast.keyword(name, value):
+            return [(name, value)]
+        case ast.Assign(targets, value):
+            return [(target.id, value) for target in targets if isinstance(target, ast.Name)]
+        case ast.Dict(keys, values):
+            pairs = zip(keys, values, strict=True)
+            return [(key.value, value) for key, value in pairs if isinstance(key, ast.Constant)]
+    return []
+
+
+def _read(text: str) -> tuple[ast.Module | None, dict[str, Any]] | None:
+    """The syntax tree of Python, and its assignments; of JSON its dictionary alone; None if the text is neither."""
     if len(text) > _LONGEST:
         return None
     try:
         found = json.loads(text)
-        return found if isinstance(found, dict) else None
+        return (None, found) if isinstance(found, dict) else None
     except (ValueError, RecursionError):
         pass
     # mmcv's `Config.text` puts the name of each file on a line of its own before its content.
     lines = [line for line in text.splitlines() if not (line.endswith(".py") and " " not in line)]
     try:
-        return _assigned(ast.parse("\n".join(lines)))
+        tree = ast.parse("\n".join(lines))
+        return tree, _assigned(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from afformer.model.config_text import Config, entries
+from afformer.model.config_text import Config, entries, stated
 
-_STATED = re.compile(r"""reduce_zero_label['"]?\s*[=:]\s*(True|False)\b""")
 _TEXTS = ("config", "cfg")
 _KEYS = ("reduce_zero_label", "do_reduce_labels", "reduce_labels")
 """As mmseg and transformers call it."""
@@ -23,11 +21,10 @@ def reduces_zero_label(content: Any, config: Config) -> bool | None:
     meta = content.get("meta") if isinstance(content, Mapping) else None
     meta = meta if isinstance(meta, Mapping) else {}
     inner = meta.get("dataset_meta")
-    if isinstance(inner, Mapping) and isinstance(inner.get("reduce_zero_label"), bool):
-        return bool(inner["reduce_zero_label"])
-    texts = [meta[name] for name in _TEXTS if isinstance(meta.get(name), str)]
-    stated = {found == "True" for text in texts for found in _STATED.findall(text)}
-    for place in config.found.values():
-        for entry in entries(place):
-            stated |= {entry.values[key] for key in _KEYS if isinstance(entry.values.get(key), bool)}
-    return stated.pop() if len(stated) == 1 else None
+    if isinstance(inner, Mapping) and isinstance(inner.get(_KEYS[0]), bool):
+        return bool(inner[_KEYS[0]])
+    said = [entry.values.get(key) for place in config.found.values() for entry in entries(place) for key in _KEYS]
+    for text in (meta.get(name) for name in _TEXTS):
+        said += stated(text, _KEYS[0]) if isinstance(text, str) else []
+    found = {value for value in said if isinstance(value, bool)}
+    return found.pop() if len(found) == 1 else None

@@ -34,7 +34,7 @@ from afformer.streams.window import Window
 
 log = logging.getLogger(__name__)
 
-OnFrame = Callable[[Frame, ClassMap, list[Path]], None]
+OnFrame = Callable[[Frame, ClassMap, list[Path]], object]
 """Called after a frame is written, with its class map and files; both arrays are valid during the call only."""
 Clock = Callable[[], float]
 """Returns seconds."""

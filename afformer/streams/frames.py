@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from afformer.errors import ImageError
 from afformer.images import RGBImage
@@ -65,6 +66,9 @@ class Track:
     sound: Path | str | None = None
 
 
+Self = TypeVar("Self", bound="FrameSource")
+
+
 class FrameSource(abc.ABC):
     """Frames, one after the other. A subclass implements `__iter__`, and the rest if need be."""
 
@@ -102,7 +106,7 @@ class FrameSource(abc.ABC):
     def close(self) -> None:  # noqa: B027 - optional: files hold nothing
         """Frees what the source holds. It cannot be used afterwards."""
 
-    def __enter__(self) -> FrameSource:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

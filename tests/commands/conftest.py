@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from afformer import assets
@@ -16,7 +17,7 @@ def labelled(tmp_path: Path) -> tuple[Path, Path]:
     images, labels = tmp_path / "images", tmp_path / "labels"
     images.mkdir()
     for path in assets.pictures():
-        picture = cv2.resize(cv2.imread(str(path)), (480, 360))
+        picture = cv2.resize(np.asarray(cv2.imread(str(path))), (480, 360))
         cv2.imwrite(str(images / f"{path.stem}.png"), picture)
     assert run("infer", assets.MODEL, images, "-o", labels, "--write", "mask").exit_code == 0
     for mask in labels.iterdir():

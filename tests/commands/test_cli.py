@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from afformer import assets, datasets
@@ -47,7 +48,9 @@ def test_the_choices_are_those_of_the_library() -> None:
 
     def choices(command: str, parameter: str) -> list[str]:
         options = {option.name: option.type for option in main.commands[command].params}
-        return list(options[parameter].choices)
+        kind = options[parameter]
+        assert isinstance(kind, click.Choice)
+        return list(kind.choices)
 
     assert choices("quantize", "target") == [target.value for target in Target]
     assert choices("quantize", "method") == [method.value for method in Method]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from afformer import assets
@@ -22,7 +23,7 @@ def test_export_then_inspect_and_infer(tmp_path: Path) -> None:
     assert facts["tensors"]["output"] == {"name": "classmap", "dtype": "uint8", "shape": [1, 96, 128]}
     assert "Pedestrian" in run("inspect", model).output
     assert run("infer", model, STREET, "-o", tmp_path / "out").exit_code == 0
-    small = cv2.resize(cv2.imread(str(STREET)), (128, 96))
+    small = cv2.resize(np.asarray(cv2.imread(str(STREET))), (128, 96))
     cv2.imwrite(str(tmp_path / "small.png"), small)
     agreement = run("compare", assets.CHECKPOINT, model, "--images", tmp_path / "small.png", "--json")
     assert json.loads(agreement.stdout)["pixel_agreement"] > 0.9995  # the checkpoint is run at 96x128, too
@@ -58,7 +59,7 @@ def test_what_is_not_a_size_is_a_usage_error(size: str) -> None:
 def test_an_unreadable_verification_picture_is_reported_and_the_model_written(tmp_path: Path) -> None:
     pictures, model = tmp_path / "pictures", tmp_path / "m.onnx"
     pictures.mkdir()
-    cv2.imwrite(str(pictures / "a.png"), cv2.resize(cv2.imread(str(STREET)), (96, 64)))
+    cv2.imwrite(str(pictures / "a.png"), cv2.resize(np.asarray(cv2.imread(str(STREET))), (96, 64)))
     (pictures / "b.png").write_bytes(b"broken")
     wanted = ("export", assets.CHECKPOINT, "-o", model, "--size", "64x96", "--verify-images", pictures, "--json")
     done = run(*wanted)

@@ -82,6 +82,6 @@ def test_a_model_whose_name_is_not_utf8_is_opened(tmp_path: Path) -> None:
     model.symlink_to(assets.MODEL)
     backends = ["onnxruntime", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
     for backend in backends:
-        command = [*CLI.split(), "infer", model, assets.pictures()[0], "-o", tmp_path / backend, "--backend", backend]
-        done = subprocess.run(command, capture_output=True, check=False)
+        infer: list[str | Path] = ["infer", model, assets.pictures()[0], "-o", tmp_path / backend, "--backend", backend]
+        done = subprocess.run([*CLI.split(), *infer], capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")

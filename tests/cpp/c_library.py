@@ -84,7 +84,9 @@ class Library:
         for name, (result, *arguments) in functions.items():
             function = getattr(self._c, f"afformer_{name}")
             function.restype, function.argtypes = result, arguments
-            setattr(self, name, function)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._c, f"afformer_{name}")
 
     def options(self, **changes: int) -> Options:
         return Options(**{"size": ctypes.sizeof(Options), "threads": 1, "library": self._onnxruntime, **changes})
@@ -96,7 +98,7 @@ class Library:
         return handle
 
     def error(self) -> str:
-        return self.last_error().decode()
+        return str(self.last_error().decode())
 
 
 def call(c: Library, segmenter: Any, picture: Picture, /, **changes: Any) -> tuple[int, Picture]:

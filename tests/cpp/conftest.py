@@ -37,7 +37,7 @@ STRICT_C = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 ARM = "aarch64-linux-gnu-"
 EMULATOR = "qemu-aarch64"
 
-Once = Callable[[str, Callable[[Path], None]], Path]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    def make(name: str, fill: Callable[[Path], None]) -> Path:
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
         folder, done = shared / f"cpp-{name}", shared / f"cpp-{name}.done"
         with _locked(shared / f"cpp-{name}.lock"):
             if not done.exists():
@@ -131,7 +131,7 @@ def arm_probe(once: Once, tools: None, tmp_path_factory: pytest.TempPathFactory)
     if missing:
         pytest.skip(f"NEON is tested with g++-aarch64-linux-gnu and qemu-user; {', '.join(missing)} is not installed")
     folder = once("arm", _build_for_arm)
-    command = [EMULATOR, folder / "tests" / "afformer-probe"]
+    command: list[str | Path] = [EMULATOR, folder / "tests" / "afformer-probe"]
     running = Probe(command, tmp_path_factory.mktemp("arm") / "errors.txt")
     yield running
     running.close()

@@ -28,7 +28,7 @@ HASTY = ("-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0")
 
 @pytest.fixture(scope="module")
 def installed(once: Once, built: Path) -> Path:
-    return once("installed", lambda folder: str(run("cmake", "--install", built, "--prefix", folder)) and None)
+    return once("installed", lambda folder: run("cmake", "--install", built, "--prefix", folder))
 
 
 @pytest.fixture(scope="module", params=["afformer::afformer", "afformer::static"])

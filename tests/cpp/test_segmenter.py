@@ -16,7 +16,7 @@ import pytest
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError, SpecError
-from afformer.images import read_image
+from afformer.images import ClassMap, read_image
 from afformer.runtime import ColorOrder, Fit, Segmenter
 from afformer.spec import METADATA_KEY, OutputKind
 from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
@@ -46,10 +46,13 @@ def model(once: Once) -> Callable[[str], Path]:
 
 def pictures() -> list[Picture]:
     photos = [read_image(path) for path in assets.pictures()]
-    return [cv2.resize(photos[i % 2], size[::-1], interpolation=cv2.INTER_AREA) for i, size in enumerate(SIZES)]
+    return [
+        np.asarray(cv2.resize(photos[i % 2], size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        for i, size in enumerate(SIZES)
+    ]
 
 
-def agreement(ours: Picture, theirs: Picture) -> float:
+def agreement(ours: Picture, theirs: ClassMap) -> float:
     assert ours.shape == theirs.shape
     return float((ours == theirs).mean())
 
@@ -329,7 +332,8 @@ def test_a_library_that_does_not_serve_is_one_clear_line(
 ) -> None:
     (tmp_path / "text.so").write_text("no library")
     old, other = tmp_path / "old", tmp_path / "other"
-    old.mkdir(), other.mkdir()
+    old.mkdir()
+    other.mkdir()
     cases = {
         tmp_path / "nowhere.so": r"ONNX Runtime cannot be loaded \(.*No such file.*\); install it, or name its library",
         tmp_path / "text.so": r"ONNX Runtime cannot be loaded \(.*\); install it, or name its library",

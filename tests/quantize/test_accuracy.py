@@ -9,7 +9,7 @@ import pytest
 
 from afformer import datasets
 from afformer.errors import ImageError
-from afformer.images import ClassMap, RGBImage
+from afformer.images import ClassMap, RGBImage, read_image
 from afformer.quantize.accuracy import Evaluator, Validation, usable
 from tests.builders.small_onnx import write_pictures
 
@@ -35,7 +35,7 @@ def labelled(tmp_path: Path, pictures: tuple[Path, ...]) -> Validation:
     (tmp_path / "labels").mkdir()
     labels = tuple(tmp_path / "labels" / path.name for path in pictures)
     for path, label in zip(pictures, labels, strict=True):
-        truth = bright(cv2.imread(str(path)))
+        truth = bright(read_image(path))
         truth[:, :10] = 255
         truth[:5] = 1 - truth[:5].clip(0, 1)
         cv2.imwrite(str(label), truth)
@@ -52,7 +52,7 @@ def test_the_float_model_agrees_with_itself(pictures: tuple[Path, ...]) -> None:
 def test_without_labels_the_drop_is_the_share_of_pixels_that_differ(pictures: tuple[Path, ...]) -> None:
     evaluator = Evaluator(Validation(pictures), bright, 2)
     found = evaluator.measure(shifted)
-    differing = np.mean([(bright(i) != shifted(i)).mean() for i in (cv2.imread(str(p))[:, :, ::-1] for p in pictures)])
+    differing = np.mean([(bright(image) != shifted(image)).mean() for image in map(read_image, pictures)])
     assert found.agreement == pytest.approx(1 - differing)
     assert evaluator.drop(found) == pytest.approx(100 * differing)
     assert found.miou is None

@@ -74,11 +74,11 @@ def test_memory_does_not_grow_with_the_number_of_pictures(pictures: int) -> None
 
 
 def test_zero_lies_on_the_border_of_a_bin() -> None:
-    assert 0.0 in histogram_of(np.float32([-0.3, 0.7])).edges
+    assert 0.0 in histogram_of(np.array([-0.3, 0.7], np.float32)).edges
 
 
 def test_zeros_before_other_values_keep_their_bin() -> None:
-    histogram = histogram_of(np.zeros(7, np.float32), np.float32([1e6]))
+    histogram = histogram_of(np.zeros(7, np.float32), np.array([1e6], np.float32))
     assert histogram.counts[0] == 7
     assert histogram.edges[0] == 0
 
@@ -88,14 +88,14 @@ def test_more_values_than_are_counted_at_a_time_are_all_counted() -> None:
 
 
 def test_half_precision_and_any_shape_are_counted() -> None:
-    histogram = histogram_of(np.float16([[1, 2], [3, 4]]), np.zeros((0, 3), np.float32))
+    histogram = histogram_of(np.array([[1, 2], [3, 4]], np.float16), np.zeros((0, 3), np.float32))
     assert (histogram.total, histogram.low, histogram.high) == (4, 1.0, 4.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="finite"):
-        histogram_of(np.float32([0, bad]))
+        histogram_of(np.array([0, bad], np.float32))
 
 
 def test_an_empty_histogram_has_no_bins() -> None:

@@ -53,14 +53,14 @@ def test_average_is_the_mean_of_each_picture_s_ends(chunks: list[Floats]) -> Non
 def test_one_wild_picture_moves_the_average_less_than_the_extremes() -> None:
     extremes = Extremes()
     for scale in [1] * 9 + [101]:
-        extremes.add(np.float32([-scale, scale]))
+        extremes.add(np.array([-scale, scale], np.float32))
     assert extremes.range(Method.AVERAGE) == Range(-11, 11)
     assert extremes.range(Method.MINMAX) == Range(-101, 101)
 
 
 def test_values_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
-        Extremes().add(np.float32([0, np.nan]))
+        Extremes().add(np.array([0, np.nan], np.float32))
 
 
 @given(hnp.arrays(np.float32, st.integers(1, 500), elements=st.floats(-100, 100, width=32)))

@@ -145,7 +145,7 @@ def test_a_folder_of_label_maps_is_refused(tmp_path: Path) -> None:
 
 def test_a_grey_picture_and_a_black_frame_are_no_label_maps(tmp_path: Path) -> None:
     (grey,) = write_pictures(tmp_path, 1)
-    cv2.imwrite(str(grey), cv2.imread(str(grey), cv2.IMREAD_GRAYSCALE))
+    cv2.imwrite(str(grey), np.asarray(cv2.imread(str(grey), cv2.IMREAD_GRAYSCALE)))
     cv2.imwrite(str(tmp_path / "black.png"), np.zeros((64, 96, 3), np.uint8))
     assert len(survey(tmp_path, (64, 96)).paths) == 2
 

@@ -132,7 +132,11 @@ def test_the_caller_can_stop_it() -> None:
 
 def test_smoothing_comes_before_all_sinks() -> None:
     sink = RecordingSink()
-    segment_stream(lambda image, *, out: number_of(image) % 5 // 4, NumberedFrames(10), [sink], smoothing=Smoothing(2))
+
+    def every_fifth(image: RGBImage, /, *, out: ClassMap | None = None) -> ClassMap:
+        return number_of(image) % 5 // 4
+
+    segment_stream(every_fifth, NumberedFrames(10), [sink], smoothing=Smoothing(2))
     assert sink.seen == [(i, 0) for i in range(10)]
 
 

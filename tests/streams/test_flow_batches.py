@@ -16,6 +16,7 @@ from afformer.errors import BackendError
 from afformer.images import ClassMap, RGBImage
 from afformer.runtime.segmenter import Segmenter
 from afformer.streams.flow import segment_stream
+from afformer.streams.frames import Frame
 from afformer.streams.live import LiveSource
 from afformer.streams.sources import open_source
 from tests.builders.fake_backend import FakeBackend
@@ -49,12 +50,13 @@ def test_files_are_segmented_in_groups_where_the_model_takes_a_batch(tmp_path: P
     found: list[list[ClassMap]] = []
     single, batched = FakeBackend(SPEC), FakeBackend(dataclasses.replace(SPEC, batch=4))
     for backend in (single, batched):
-        found.append([])
-        take = found[-1].append
-        report = segment_stream(
-            Segmenter(backend), open_source(tmp_path), [], on_frame=lambda _, classmap, __, t=take: t(classmap.copy())
-        )
-        assert report.frames == 10
+        maps: list[ClassMap] = []
+
+        def take(frame: Frame, classmap: ClassMap, files: list[Path], maps: list[ClassMap] = maps) -> None:
+            maps.append(classmap.copy())
+
+        assert segment_stream(Segmenter(backend), open_source(tmp_path), [], on_frame=take).frames == 10
+        found.append(maps)
     assert (len(single.calls), len(batched.calls)) == (10, 3)
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -102,7 +104,12 @@ def test_a_live_frame_does_not_wait_for_others_to_fill_a_batch() -> None:
     in_vain = threading.Timer(10, stop.set)
     in_vain.start()
     source = LiveSource(lambda: camera, "fake")
-    report = segment_stream(fours, source, [], stop=stop, on_frame=lambda *_: (stop.set(), camera.unplugged.set()))
+
+    def unplug(*_: object) -> None:
+        stop.set()
+        camera.unplugged.set()
+
+    report = segment_stream(fours, source, [], stop=stop, on_frame=unplug)
     in_vain.cancel()
     assert (report.frames, fours.groups) == (1, [[7]])
 

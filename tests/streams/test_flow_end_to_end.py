@@ -85,9 +85,12 @@ def test_a_real_http_stream_is_segmented_until_it_is_stopped(tmp_path: Path) -> 
     with mjpeg_server(frames_per_connection=100_000) as url:
         source = open_stream(url, Retry(attempts=1))
         sink = VideoSink(tmp_path / "out.mp4", RENDERER, 25, paced=True)
-        report = segment_stream(
-            by_brightness, source, [sink], stop=stop, on_frame=lambda frame, *_: frame.index > 20 and stop.set()
-        )
+
+        def enough(frame: Frame, *_: object) -> None:
+            if frame.index > 20:
+                stop.set()
+
+        report = segment_stream(by_brightness, source, [sink], stop=stop, on_frame=enough)
     assert report.ending is Ending.STOPPED
     assert report.frames > 0
     assert report.frames + report.dropped <= source.captured

@@ -46,7 +46,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def level(frame: Frame) -> int:
-    return int(frame.content[0, 0, 0])
+    return int(frame.image[0, 0, 0])
 
 
 @contextmanager
@@ -173,7 +173,12 @@ def test_stopping_ends_an_iteration_that_waits() -> None:
 def test_stopping_ends_a_pause(said: list[str]) -> None:
     before = threading.active_count()
     with live(FakeCamera(None), retry=Retry(first_s=1000)) as source:
-        threading.Thread(target=lambda: (until(lambda: bool(said)), source.stop())).start()
+
+        def stop_in_the_pause() -> None:
+            until(lambda: bool(said))
+            source.stop()
+
+        threading.Thread(target=stop_in_the_pause).start()
         assert list(source) == []
     until(lambda: threading.active_count() == before)
 
@@ -207,7 +212,7 @@ def test_a_stream_that_cannot_be_reached_is_one_clear_line_without_the_password(
 def test_a_real_http_stream_is_read_and_reached_again_when_it_breaks(said: list[str]) -> None:
     with mjpeg_server(frames_per_connection=60) as url, open_stream(url, Retry(first_s=0.01)) as source:
         for frame in source:
-            assert frame.content.shape == (*SIZE_HW, 3)
+            assert frame.image.shape == (*SIZE_HW, 3)
             source.recycle(frame)
             if source.reconnects:
                 break
@@ -235,7 +240,7 @@ def test_a_real_rtsp_stream_gives_the_pictures_that_were_sent() -> None:
     with rtsp_server(frames_per_connection=100_000) as url, open_source(url) as source:
         assert (source.live, source.fps) == (True, FPS)
         for frame in itertools.islice(source, 5):
-            errors = [np.abs(frame.content.astype(int) - picture).mean() for picture in sent]
+            errors = [np.abs(frame.image.astype(int) - picture).mean() for picture in sent]
             assert min(errors) < 4 < sorted(errors)[1]  # what JPEG loses, against two pixels of the ride
 
 

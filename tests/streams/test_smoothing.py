@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from afformer.images import ClassMap
 from afformer.streams.smoothing import LONGEST, Smoothing
 
 
@@ -48,7 +49,7 @@ def test_one_frame_is_no_smoothing() -> None:
 def test_class_ids_of_all_sizes_survive_the_arithmetic() -> None:
     for dtype, high in ((np.uint8, 255), (np.int32, 70_000)):
         smoothing = Smoothing(2)
-        maps = [np.array([[0, high, high]], dtype), np.array([[high, 0, high]], dtype)]
+        maps: list[ClassMap] = [np.array([[0, high, high]], dtype), np.array([[high, 0, high]], dtype)]
         assert smoothing(maps[0]).tolist() == [[0, high, high]]
         assert smoothing(maps[1]).tolist() == [[0, high, high]]
         assert smoothing(maps[1]).tolist() == [[high, 0, high]]

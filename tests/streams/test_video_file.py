@@ -7,6 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -31,8 +32,8 @@ def test_every_frame_comes_once_in_order_and_in_rgb(tmp_path: Path, name: str) -
     assert [frame.index for frame in frames] == list(range(12))
     assert frames[3].name == "a_000003"
     for frame, original in zip(frames, street(12), strict=True):
-        assert np.abs(frame.content - original.astype(float)).mean() < 6
-    times = [frame.time_s for frame in frames]
+        assert np.abs(frame.image - original.astype(float)).mean() < 6
+    times = np.array([frame.time_s for frame in frames], np.float64)
     np.testing.assert_allclose(times, np.arange(12) / 12.5, atol=0.001)
 
 
@@ -216,7 +217,7 @@ def test_a_video_without_its_index_is_said_to_be_truncated(tmp_path: Path) -> No
         VideoFile(path)
 
 
-def read_stdin(data: bytes) -> object:
+def read_stdin(data: bytes) -> Any:
     """Name and shape, or error, of each frame that another process reads from its stdin."""
     code = (
         "from afformer.streams.sources import open_source\n"

@@ -196,7 +196,7 @@ def test_a_legend_is_drawn_into_the_corner(tmp_path: Path) -> None:
     write_ride(VideoSink(tmp_path / "plain.avi", RENDERER), 1)
     write_ride(VideoSink(tmp_path / "legend.avi", RENDERER, legend=True), 1)
     (plain,), (legend,) = VideoFile(tmp_path / "plain.avi"), VideoFile(tmp_path / "legend.avi")
-    difference = np.abs(plain.content.astype(float) - legend.content).mean(axis=2)
+    difference = np.abs(plain.image.astype(float) - legend.image).mean(axis=2)
     assert difference[:20, :20].mean() > 20
     assert difference[:, SIZE_HW[1] // 2 + 8 :].mean() < 3
 

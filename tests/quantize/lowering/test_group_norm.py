@@ -22,7 +22,7 @@ def head(weight: list[float], scale: float = 3.0) -> onnx.ModelProto:
             active = Relu (shifted)
             logits = Conv <kernel_shape = [1, 1]> (active, v, c)
         }""",
-        factor=np.float32([scale]),
+        factor=np.array([scale], np.float32),
         ones=np.ones(4, np.float32),
         zeros=np.zeros(4, np.float32),
         weight=np.array(weight, np.float32).reshape(8, 1, 1),

@@ -33,7 +33,7 @@ def test_a_range_that_covers_a_tensor_clips_nothing() -> None:
 
 def test_values_on_the_border_of_a_range_are_not_clipped() -> None:
     histogram = Histogram()
-    histogram.add(np.float32([0.1, 0.9]))
+    histogram.add(np.array([0.1, 0.9], np.float32))
     assert contents.noise_of("t", "node", histogram, Range(0.1, 0.9), symmetric=False).clipped == 0
 
 
@@ -58,13 +58,13 @@ def test_tensors_come_worst_first_with_the_nodes_that_make_them() -> None:
 
 def test_units_come_noisiest_first_with_the_reason_for_float() -> None:
     units = [Unit("a", frozenset({"a1", "a0"})), Unit("b", frozenset({"b0"})), Unit("c", frozenset({"c0"}))]
-    units = contents.unit_noise(units, {"a": 40.0, "b": math.inf, "c": 20.0}, {"c": Why.SPEED})
-    assert [(unit.name, unit.in_float) for unit in units] == [
+    found = contents.unit_noise(units, {"a": 40.0, "b": math.inf, "c": 20.0}, {"c": Why.SPEED})
+    assert [(unit.name, unit.in_float) for unit in found] == [
         ("c", "reverted by the search, faster in float"),
         ("a", None),
         ("b", None),
     ]
-    assert units[1].nodes == ("a0", "a1")
+    assert found[1].nodes == ("a0", "a1")
 
 
 def test_what_lowering_left_is_grouped_by_kind_and_reason_the_most_frequent_first() -> None:
