@@ -11,6 +11,7 @@ ranges          the range of a tensor; ranges_file keeps them where people can e
 grid            8-bit grids, and the rounding of weights and biases
 placement       which operators are quantized, and how, on each target
 lowering        writes the quantized graph
+channels        the range of each channel, for equalising them
 correction      biases that make up for the rounding of the weights
 candidates      INT8 models with some units left in float
 sensitivity     how much noise each unit adds

@@ -16,6 +16,7 @@ import onnx
 
 from afformer.quantize.activations import ActivationsRunner
 from afformer.quantize.grid import quantize_weight
+from afformer.quantize.lowering.equalise import of_each_output
 from afformer.quantize.lowering.graph import Array, Graph, attribute, copy_of, rebuilt
 
 Doubles = npt.NDArray[np.float64]
@@ -85,6 +86,5 @@ def mean_shift(weight: npt.NDArray[np.float32], means: Doubles, groups: int, wei
         `(O,)`.
     """
     error = (quantize_weight(weight, bits=weight_bits).dequantize() - weight.astype(np.float64)).sum(axis=(2, 3))
-    inputs = means.reshape(groups, -1).repeat(len(weight) // groups, axis=0)  # (O, I / groups): what each output reads
-    shift: Doubles = (error * inputs).sum(axis=1)
+    shift: Doubles = (error * of_each_output(means, len(weight), groups)).sum(axis=1)
     return shift

@@ -28,6 +28,7 @@ class QuantizeOptions:
         weight_bits: 8 or 7; None takes the target's own (`placement.TABLE`).
         pictures: Calibration pictures to use at most.
         correct_biases: Whether biases make up for the mean shift that rounding the weights adds.
+        equalise: Whether the channels of a tensor are brought to one range.
         time_blocks: Whether to time every block against its float self; done only if this machine is the target.
     """
 
@@ -40,6 +41,7 @@ class QuantizeOptions:
     weight_bits: int | None = None
     pictures: int = pictures.LIMIT
     correct_biases: bool = True
+    equalise: bool = True
     time_blocks: bool = True
 
     def __post_init__(self) -> None:

@@ -34,6 +34,8 @@ class Scheme:
             8-bit weights can saturate; 7-bit weights cannot, so the file gives the same result everywhere.
         bytes_across_layouts: Whether the outputs of convolutions that attention reads are quantized too: the engine
             changes their layout, and moving bytes is several times cheaper than moving floats.
+        fuses_rescaling: Whether adding and multiplying by a constant for each channel costs nothing before a tensor is
+            quantized: the engine fuses it with the quantization.
     """
 
     format: QuantFormat
@@ -44,6 +46,7 @@ class Scheme:
     largest_depthwise: float = math.inf
     weight_bits: int = 8
     bytes_across_layouts: bool = False
+    fuses_rescaling: bool = False
 
 
 _INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add"})
@@ -55,7 +58,9 @@ TABLE: dict[Target, Scheme] = {
     ),
     Target.ARM: Scheme(QuantFormat.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4),
     Target.TENSORRT: Scheme(QuantFormat.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
-    Target.GENERIC: Scheme(QuantFormat.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True),
+    Target.GENERIC: Scheme(
+        QuantFormat.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True, fuses_rescaling=True
+    ),
 }
 
 WHY_FLOAT: dict[str, str] = {

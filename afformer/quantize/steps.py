@@ -21,7 +21,7 @@ from afformer.measure.timing import Case, Timing, time_models
 from afformer.measure.truth import settled
 from afformer.onnx_file import read_onnx_file
 from afformer.progress import Progress
-from afformer.quantize import calibration, correction, lowering, pictures, ranges_file, search, sensitivity
+from afformer.quantize import calibration, channels, correction, lowering, pictures, ranges_file, search, sensitivity
 from afformer.quantize.accuracy import Accuracy, Evaluator, Validation, usable
 from afformer.quantize.candidates import Candidate, Candidates
 from afformer.quantize.histogram import Histogram
@@ -41,8 +41,8 @@ from afformer.streams.file_names import open_pictures
 
 _NOISE_PICTURES = 2
 """Pictures that the noise of each unit is measured on: decibels hardly depend on the picture."""
-_MEAN_PICTURES = 16
-"""Pictures that channels are averaged over for the correction of biases."""
+_CHANNEL_PICTURES = 16
+"""Pictures that the ranges and the means of channels are taken from."""
 _CHARTS = 8
 """Tensors whose histograms are shown."""
 _BLOCK_DEPTH = 3
@@ -63,7 +63,7 @@ class Calibrated:
     """A float model that is ready to be lowered.
 
     Attributes:
-        canonical: The graph in the shape that is quantized.
+        canonical: The graph in the shape that is quantized, with equal channels.
         ranges: Ranges of its observed tensors.
         feeds: The calibration pictures as its input.
         notes: Where the ranges come from.
@@ -153,7 +153,7 @@ class Job:
             folder, spec.input_hw, options.pictures, lambda done, total: self.progress("reading pictures", done, total)
         )
         feeds = Feeds(found.paths, spec, self.open_options.fit)
-        canonical = lowering.canonicalize(self.float_model.graph)
+        canonical = self._equalised(lowering.canonicalize(self.float_model.graph), feeds)
         tensors = lowering.tensors_to_observe(canonical, options.target)
         key = ranges_file.CalibrationKey(
             options.method,
@@ -176,7 +176,7 @@ class Job:
         """Makes the INT8 models that the search tries, in a folder."""
         corrected = None
         if self.options.correct_biases:
-            means = correction.channel_means(calibrated.canonical, calibrated.feeds.of(_MEAN_PICTURES))
+            means = correction.channel_means(calibrated.canonical, calibrated.feeds.of(_CHANNEL_PICTURES))
             corrected = correction.correct_biases(calibrated.canonical, means, self.options.bits)
         return Candidates(
             calibrated.canonical,
@@ -275,6 +275,14 @@ class Job:
         with self.open_options.open_segmenter(found.candidate.path) as segment:
             shown = contents.differences(evaluator, segment, found.accuracy.worst_pictures, illustrator)
         return Illustrations(charts, illustrator.legend, shown)
+
+    def _equalised(self, canonical: onnx.ModelProto, feeds: Feeds) -> onnx.ModelProto:
+        if not self.options.equalise:
+            return canonical
+        tensors = lowering.tensors_to_equalise(canonical, self.options.target)
+        shown = feeds.of(_CHANNEL_PICTURES, lambda done, total: self.progress("ranges of channels", done, total))
+        ranges = channels.channel_ranges(canonical, tensors, shown)
+        return lowering.equalise(canonical, ranges, self.options.target)
 
     def _observe(self, canonical: onnx.ModelProto, tensors: Sequence[str], feeds: Feeds) -> Ranges:
         shown = feeds.of(len(feeds.paths), lambda done, total: self.progress("calibration", done, total))

@@ -69,7 +69,7 @@ class Bench:
         """Makes ranges of which nearly everything is clipped."""
         self.quantize()
         self.output.unlink()
-        self.edit_ranges(pooled=(-0.1, 0.1))
+        self.edit_ranges(**{"pooled.equal": (-0.1, 0.1)})
 
     def report(self) -> Any:
         return json.loads(self.output.with_suffix(".report.json").read_text())
@@ -172,7 +172,7 @@ def test_the_report_says_what_lowering_left(bench: Bench) -> None:
         ("DequantizeLinear", "input of cells"),
     }
     assert report.units[0].sqnr_db > 20
-    assert "pooled" in [tensor.name for tensor in report.tensors]
+    assert "pooled.equal" in [tensor.name for tensor in report.tensors]
 
 
 def test_biases_are_corrected_if_that_is_asked_for(bench: Bench) -> None:
@@ -183,6 +183,12 @@ def test_biases_are_corrected_if_that_is_asked_for(bench: Bench) -> None:
     corrected = constants()
     bench.quantize(correct_biases=False)
     assert corrected - constants() == {"cells.corrected"}
+
+
+def test_channels_are_equalised_unless_that_is_not_wanted(bench: Bench) -> None:
+    for wanted in (True, False, True):
+        report = bench.quantize(equalise=wanted)
+        assert ("pooled.equal" in {tensor.name for tensor in report.tensors}) is wanted
 
 
 def test_a_second_run_reuses_the_ranges_and_says_so(bench: Bench) -> None:
@@ -201,9 +207,9 @@ def test_other_pictures_make_new_ranges(bench: Bench) -> None:
 
 def test_a_range_edited_by_hand_is_used(bench: Bench) -> None:
     bench.quantize()
-    bench.edit_ranges(pooled=(-1.25, 1.5))
-    (tensor,) = (tensor for tensor in bench.quantize().tensors if tensor.name == "pooled")
-    assert (tensor.low, tensor.high) == (-1.25, 1.5)
+    bench.edit_ranges(**{"pooled.equal": (-0.7, 0.8)})
+    (tensor,) = (tensor for tensor in bench.quantize().tensors if tensor.name == "pooled.equal")
+    assert (tensor.low, tensor.high) == (-0.7, 0.8)
     assert tensor.clipped > 0.05
 
 
@@ -267,6 +273,7 @@ def test_progress_tells_every_step(bench: Bench) -> None:
     bench.quantize(progress=lambda what, done, total: told.append(what.split(":")[0]))
     assert list(dict.fromkeys(told)) == [
         "reading pictures",
+        "ranges of channels",
         "calibration",
         "float model's class maps",
         "noise of each unit",

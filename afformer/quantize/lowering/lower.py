@@ -12,6 +12,7 @@ from afformer.export.choices import OPSET
 from afformer.export.opset import opset_of, to_opset
 from afformer.onnx_file import spec_of, write_spec
 from afformer.quantize.lowering.channels_last_norm import move_norms_to_channels_last
+from afformer.quantize.lowering.equalise import VIEWS
 from afformer.quantize.lowering.float16_constants import store_matrices_as_float16
 from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.group_norm import fold_group_norm
@@ -19,7 +20,7 @@ from afformer.quantize.lowering.integer import lower_to_integers
 from afformer.quantize.lowering.node_placement import NodePlacement, declines
 from afformer.quantize.lowering.own_biases import duplicate_shared_biases
 from afformer.quantize.lowering.pad_channels import pad_channels
-from afformer.quantize.lowering.qdq import VIEWS, lower_to_qdq, stays_float
+from afformer.quantize.lowering.qdq import lower_to_qdq, stays_float
 from afformer.quantize.lowering.result import Lowered, Unit
 from afformer.quantize.placement import TABLE, QuantFormat, Scheme, Target
 from afformer.quantize.ranges import Ranges

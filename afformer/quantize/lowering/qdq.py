@@ -13,14 +13,13 @@ import numpy as np
 import onnx
 
 from afformer.quantize.grid import Grid, quantize_weight, scales_for_bias
+from afformer.quantize.lowering.equalise import VIEWS, is_rescaling
 from afformer.quantize.lowering.graph import Builder, Graph, renamed
 from afformer.quantize.lowering.node_placement import declines
 from afformer.quantize.lowering.result import Conversion, Lowered, LoweringReport
 from afformer.quantize.placement import WHY_FLOAT, Scheme
 from afformer.quantize.ranges import Ranges, range_for
 
-VIEWS = ("Reshape", "Transpose")
-"""Operators that return the values they get, in another shape or order."""
 _CROSSING = ("Reshape", "MatMul")
 """Operators that read a convolution's output channels first."""
 _PAGE_FLOATS = 4096 // 4
@@ -35,7 +34,7 @@ def lower_to_qdq(
 
 def stays_float(graph: Graph, scheme: Scheme, keep_float: frozenset[str]) -> dict[str, str]:
     """Name -> reason for every node that computes and is not quantized."""
-    computing = [node for node in graph.nodes if node.op_type in {*WHY_FLOAT, "Conv"}]
+    computing = [node for node in graph.nodes if node.op_type in {*WHY_FLOAT, "Conv"} and not is_rescaling(node)]
     reasons = {node.name: declines(graph, node, scheme, keep_float) for node in computing}
     for node in computing:
         if node.op_type == "Add" and reasons[node.name] is None and not _residual(graph, node):
