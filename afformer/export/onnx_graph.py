@@ -19,6 +19,7 @@ from afformer.errors import ExportError
 from afformer.export.choices import OPSET
 from afformer.export.endpoints import ExportedNetwork, example_input
 from afformer.export.opset import to_opset
+from afformer.model.compiler_folder import without_compiler_folder
 from afformer.model.network import AFFormer
 from afformer.onnx_file import write_spec
 from afformer.spec import ModelSpec, OutputKind, Precision
@@ -53,7 +54,7 @@ def trace(module: nn.Module, example: Tensor, output: OutputKind) -> onnx.ModelP
     Raises:
         ExportError: The exporter returned nothing.
     """
-    with warnings.catch_warnings(), _quiet_exporter():
+    with warnings.catch_warnings(), _quiet_exporter(), without_compiler_folder():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,

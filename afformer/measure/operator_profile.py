@@ -81,7 +81,14 @@ def _onnxruntime(path: Path, feed: Array, threads: int, calls: int) -> list[Oper
         name = session.get_inputs()[0].name
         for _ in range(_WARM_UP + calls):
             session.run(None, {name: feed})
-        events = json.loads(Path(session.end_profiling()).read_text())
+        profile = Path(session.end_profiling())
+        try:
+            events = json.loads(profile.read_text())
+        except ValueError as error:  # ONNX Runtime does not say that it could not write all of it
+            raise BackendError(
+                f"{path}: ONNX Runtime wrote no whole profile into {folder.parent} ({error}); is the disk full? make "
+                "room, or set TMPDIR to another folder"
+            ) from error
     return _from_events(events, calls, _names_in_file(path))
 
 

@@ -300,8 +300,9 @@ class AFFormer(nn.Module):
             Stage(config, index, [next(rates) for _ in range(depth)]) for index, depth in enumerate(config.depths)
         )
         self.head = Head(config.channels[-1], config.head_channels, num_classes, config.dropout)
-        self.apply(init_weights)
-        nn.init.normal_(self.head.classify.weight, std=0.01)
+        if not self.head.classify.weight.is_meta:  # else there is nothing to fill, and PyTorch would load its compiler
+            self.apply(init_weights)
+            nn.init.normal_(self.head.classify.weight, std=0.01)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """The four stages' maps for an image of `(n, 3, H, W)`: strides 4, 8, 8, 8."""

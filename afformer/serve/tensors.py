@@ -205,7 +205,7 @@ def _input_rows(request: dict[str, Any], tensors: memoryview, spec: ModelSpec, m
 
 
 def _shape(shape: object, full: tuple[int, ...], name: str, model: str) -> tuple[int, ...]:
-    if not isinstance(shape, list) or not all(isinstance(length, int) for length in shape):
+    if not isinstance(shape, list) or not all(type(length) is int for length in shape):
         raise Refusal(400, f"input '{name}': 'shape' must be an array of whole numbers")
     if shape[1:] != list(full[1:]) or not shape or shape[0] < 1:
         expected = [-1, *full[1:]]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
+
+from afformer.foreign import quoted, text
 
 WIDTH, HEIGHT = 720, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 56, 40, 40
 _LINES = 4
 """Parts that the grid divides the height into."""
 _LOSS, _MIOU = "#b45309", "#2563eb"
+_MOST_STEPS = 2**53
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#666}path{fill:none;stroke-width:2;stroke-linejoin:round}"
     "line{stroke:#8884;stroke-width:1}"
@@ -45,6 +49,29 @@ class Check:
         plain = dataclasses.asdict(self)
         plain["per_class_iou"] = {n: None if iou != iou else iou for n, iou in self.per_class_iou.items()}  # noqa: PLR0124
         return plain
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Check:
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: Values are not what they should be; further `foreign.UNREADABLE`.
+        """
+        step, shares = plain["step"], plain["per_class_iou"].items()
+        if type(step) is not int or not 0 < step < _MOST_STEPS:
+            raise ValueError(f"a check at step {quoted(step)}")
+        return cls(
+            step,
+            **{name: _finite(plain[name]) for name in ("epoch", "seconds", "loss", "miou", "pixel_accuracy")},
+            per_class_iou={text(name): math.nan if iou is None else _finite(iou) for name, iou in shares},
+        )
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a check that found {quoted(value)}")
+    return number
 
 
 def curve_svg(checks: Sequence[Check], title: str) -> str:

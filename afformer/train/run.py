@@ -82,9 +82,12 @@ class Run:
         self._parts, self._options, self._files, self._watch = parts, options, files, watch
         self._steps = math.ceil(options.epochs * len(parts.pictures) / options.batch)
         self.checks: list[Check] = []
-        if earlier := files.load():
+        if earlier := files.load(parts.trainer.state()):
             state, self.checks = earlier
-            parts.trainer.restore(state)
+            try:
+                parts.trainer.restore(state)
+            except RuntimeError as error:
+                raise files.damaged(error) from error
 
     def finish(self) -> None:
         """Takes the steps that are left.

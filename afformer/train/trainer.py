@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from afformer.model.compiler_folder import without_compiler_folder
 from afformer.model.network import AFFormer
 from afformer.train.augmentation import Augmentation
 from afformer.train.loss import SegmentationLoss
@@ -89,27 +91,31 @@ class Trainer:
         self._keep.fill_(min(self._options.averaging, (1 + number) / (10 + number)))
         self._graph.replay() if self._graph else self._work()
 
-    def state(self) -> dict[str, Any]:
-        """Everything that a run needs to go on, for `torch.save`."""
-        states = [self._optimizer.state[parameter] for parameter in self.network.parameters()]
-        random = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(self.device)] if self._cuda else [])
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": states,
-            "random": random,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes up what `state` gave, in place."""
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        for parameter, saved in zip(self.network.parameters(), state["optimizer"], strict=True):
-            for name, tensor in self._optimizer.state[parameter].items():
-                tensor.copy_(saved[name])
-        torch.set_rng_state(state["random"][0])
+    def state(self) -> dict[str, Tensor]:
+        """Everything that a run needs to go on, by name."""
+        random = {"random.cpu": torch.get_rng_state()}
         if self._cuda:
-            torch.cuda.set_rng_state(state["random"][1], self.device)
+            random["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return self._lasting() | random
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes up what `state` gave, in place.
+
+        Raises:
+            RuntimeError: The states of the random numbers are none.
+        """
+        for name, tensor in self._lasting().items():
+            tensor.copy_(state[name])
+        torch.set_rng_state(state["random.cpu"])
+        if self._cuda:
+            torch.cuda.set_rng_state(state["random.cuda"], self.device)
+
+    def _lasting(self) -> dict[str, Tensor]:
+        """The tensors that every step changes, themselves and not copies."""
+        states = [self._optimizer.state[parameter] for parameter in self.network.parameters()]
+        parts = {"network": self.network.state_dict(), "average": self.average.state_dict()}
+        parts |= {f"optimizer.{index}": state for index, state in enumerate(states)}
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def _work(self) -> None:
         with torch.no_grad():
@@ -166,7 +172,8 @@ def _optimizer(network: AFFormer, decay: float, lr: Tensor, cuda: bool) -> torch
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr, fused=True, capturable=cuda)
+    with without_compiler_folder():
+        return torch.optim.AdamW(groups, lr, fused=True, capturable=cuda)
 
 
 def _floats(network: AFFormer) -> list[Tensor]:

@@ -43,6 +43,7 @@ class Options:
         seed: Of the random numbers.
         kept: The folder that takes what broke the target.
         cpu_seconds: CPU time that one input may take.
+        memory: Address space of the process in bytes.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Options:
     seed: int
     kept: str
     cpu_seconds: float = 5
+    memory: int = 8 << 30
 
 
 def fuzz(options: Options) -> dict[str, Any]:
@@ -188,8 +190,7 @@ def _run_atheris(watch: Watch, options: Options, folder: Path) -> None:
 
 def main(folder: Path, options: Options) -> None:
     """The process in which the target runs."""
-    limit = 8 << 30
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (options.memory, options.memory))
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["AFFORMER_MAX_PIXELS"] = str(_PIXELS)
     if options.engine == "atheris":

@@ -41,7 +41,8 @@ def _seeds() -> list[bytes]:
     parameters = {"parameters": {"binary_data_size": 4 * count}}
     binary = json.dumps({"inputs": [{**tensor, **parameters}], "outputs": [{"name": "logits"}]}).encode()
     small = json.dumps({"inputs": [{**tensor, "data": [[1, 2], [3]]}]}).encode()
-    return [plain, small, binary + b"\n" + bytes(4 * count), *pictures.TARGET.seeds()]
+    booleans = plain.replace(b'"shape": [1,', b'"shape": [true,')
+    return [plain, small, booleans, binary + b"\n" + bytes(4 * count), *pictures.TARGET.seeds()]
 
 
 def _inside(data: bytes, chance: random.Random) -> bytes:

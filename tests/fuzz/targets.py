@@ -12,6 +12,7 @@ Mutation = Callable[[bytes, random.Random], bytes]
 
 NAMES = (
     "checkpoints",
+    "resume_files",
     "models",
     "specs",
     "engine_files",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from afformer.errors import BackendError
@@ -29,6 +30,21 @@ def test_a_profile_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), FEED, calls=1)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
+def test_a_profile_that_a_full_disk_has_cut_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = onnxruntime.InferenceSession.end_profiling
+
+    def cut(session: onnxruntime.InferenceSession) -> str:
+        path = Path(whole(session))
+        path.write_bytes(path.read_bytes()[:-100])
+        return str(path)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "end_profiling", cut)
+    with pytest.raises(
+        BackendError, match=r"wrote no whole profile into .*is the disk full\? make room, or set TMPDIR"
+    ):
+        operator_times(write_tiny_onnx(tmp_path / "tiny.onnx"), FEED, calls=1)
 
 
 def test_a_backend_without_a_profile_says_so(tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ SIZE = 64 * 96 * 3
         ({"datatype": None}, 400, "expects 'UINT8'"),
         ({"shape": [1, 64, 96]}, 400, "unexpected shape"),
         ({"shape": []}, 400, "unexpected shape"),
+        ({"shape": [True, 64, 96, 3]}, 400, "'shape' must be an array of whole numbers"),
         ({"shape": [0, 64, 96, 3]}, 400, "unexpected shape"),
         ({"shape": [2, 64, 96, 3]}, 400, "batch-size must be <= 1"),
         ({"shape": [-1, 64, 96, 3]}, 400, "unexpected shape"),

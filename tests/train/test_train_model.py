@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from afformer import datasets
 from afformer.datasets.names_file import read_names
@@ -120,6 +122,18 @@ def test_a_damaged_resume_file_is_one_line(data: Path, dataset: datasets.Dataset
     with pytest.raises(AfformerError, match=r"model\.resume: cannot be read .*delete it to begin anew") as caught:
         train_model(data, tmp_path / "model.pth", dataset, OPTIONS)
     assert "\n" not in str(caught.value)
+
+
+def test_random_numbers_of_a_resume_file_that_are_none_are_one_line(
+    data: Path, dataset: datasets.Dataset, tmp_path: Path
+) -> None:
+    train_model(data, tmp_path / "model.pth", dataset, dataclasses.replace(OPTIONS, stop_after=1))
+    with safe_open(tmp_path / "model.resume", "pt") as file:
+        metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    state["random.cpu"].fill_(255)
+    save_file(state, tmp_path / "model.resume", metadata)
+    with pytest.raises(AfformerError, match=r"model\.resume: cannot be read .*delete it to begin anew"):
+        train_model(data, tmp_path / "model.pth", dataset, OPTIONS)
 
 
 def test_training_changes_every_weight(data: Path, dataset: datasets.Dataset, tmp_path: Path) -> None:
