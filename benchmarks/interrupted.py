@@ -293,6 +293,6 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kib", type=int, default=1024)
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     good = kills(asked.kills, asked.seed, asked.names) if asked.what == "kills" else disks(asked.kib, asked.names)
     sys.exit(not good)
