@@ -19,6 +19,16 @@ def read_onnx_file(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
         BackendError: The file does not exist, or is not an ONNX model.
         SpecError: It has no readable spec.
     """
+    model = load_onnx(path)
+    return model, spec_of(model, str(path))
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """Reads a model, with or without a spec.
+
+    Raises:
+        BackendError: The file does not exist, or is not an ONNX model.
+    """
     if not path.is_file():
         raise BackendError(f"{path}: no such model file")
     if path.suffix.lower() in CHECKPOINT_SUFFIXES:
@@ -27,10 +37,9 @@ def read_onnx_file(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
             f"`afformer-cli export {path} -o {path.with_suffix('.onnx')} --size HEIGHTxWIDTH`"
         )
     try:
-        model = onnx.load(path)
+        return onnx.load(path)
     except Exception as error:  # onnx passes on whatever protobuf and the system raise
         raise BackendError(f"{path}: cannot be read as an ONNX model ({reason(error)}); export it again") from error
-    return model, spec_of(model, str(path))
 
 
 def spec_of(model: onnx.ModelProto, where: str) -> ModelSpec:

@@ -14,10 +14,12 @@ from typing import Any
 
 from afformer import assets
 from afformer.errors import AfformerError, BackendError, OutputError
-from afformer.files import check_name, make_folder
+from afformer.extras import requires_extra
+from afformer.files import AnyPath, check_name, make_folder
 from afformer.inspection import read_spec
 from afformer.runtime.backends.registry import backend_name
-from afformer.spec import ModelSpec
+from afformer.runtime.opening import OpenOptions
+from afformer.spec import STRIDE, ModelSpec
 from afformer.temporary import temporary_folder
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.packages import Library
@@ -48,12 +50,13 @@ class Package:
         return {"folder": str(self.folder), "files": [path.as_posix() for path in self.files], "bytes": self.bytes}
 
 
-def package_model(model: Path, folder: Path) -> Package:
+def package_model(model: Path, folder: Path, spec: AnyPath | None = None) -> Package:
     """Packs a model file, or an engine with the JSON beside it, for a device.
 
     Args:
         model: A `.onnx`, or a `.engine` with its JSON. An engine is not loaded: it need not run on this machine.
         folder: The folder to make; must be empty or not exist.
+        spec: Spec file of an ONNX model that has no spec of its own; the packed one gets it.
 
     Raises:
         AfformerError: The file is not such a model or has no spec, or the folder is not empty or cannot be written.
@@ -61,15 +64,21 @@ def package_model(model: Path, folder: Path) -> Package:
     kind = backend_name(model)
     if kind not in ("onnxruntime", "tensorrt"):
         raise AfformerError(f"{model}: is not a model that a device runs; export it with `afformer-cli export`")
-    spec, _ = read_spec(model)
+    described, _ = read_spec(model, OpenOptions(spec=spec))
+    if described.stride != STRIDE:
+        raise BackendError(
+            f"{model}: has logits at stride {described.stride}, and the C++ runtime reads stride {STRIDE}"
+        )
     engine = _checked_engine(model) if kind == "tensorrt" else None
     _require_free(folder)
     place = folder.resolve()  # of a link, the folder that it names
     make_folder(place.parent)
     # under another name, so that nobody finds an incomplete package
     with _writing(folder), temporary_folder(place) as draft:
-        _fill(draft, model, spec, engine)
+        _fill(draft, model, described, engine)
         if engine is None:
+            if spec is not None:
+                _adopt(draft / model.name, model, described)
             _require_whole(draft / model.name, model)
         if place.exists():
             place.rmdir()
@@ -112,6 +121,13 @@ def _require_whole(packed: Path, model: Path) -> None:
             f"{model}: needs other files beside it, such as weights in a file of their own, and a package holds one "
             f"file; write it whole with onnx.save(onnx.load({model.name!r}), 'whole.onnx') and package that"
         ) from error
+
+
+def _adopt(packed: Path, model: Path, spec: ModelSpec) -> None:
+    """Gives the packed model its spec, and the tensors that the C++ runtime looks for."""
+    with requires_extra("quantize"):
+        from afformer.export.adoption import adopted
+    packed.write_bytes(adopted(model, spec)[0].SerializeToString())
 
 
 def _checked_engine(path: Path) -> EngineInfo:

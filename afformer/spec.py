@@ -19,6 +19,10 @@ from afformer.foreign import UNREADABLE, quoted, reason, text
 
 METADATA_KEY = "afformer_spec"
 SPEC_VERSION = 1
+FOREIGN = "unknown"
+"""The variant of a model that somebody else exported."""
+STRIDE = 8
+"""Input pixels that a cell of AFFormer's logits covers, along each axis."""
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -48,7 +52,7 @@ class OutputKind(Choice):
     """Content of the model's output tensor, which has the value's name."""
 
     LOGITS = "logits"
-    """`logits`: `(n, classes, ceil(H/8), ceil(W/8))` float32."""
+    """`logits`: `(n, classes, ceil(H/stride), ceil(W/stride))` float32."""
     CLASSMAP = "classmap"
     """`classmap`: `(n, H, W)` uint8 (int32 above 256 classes) class ids at the input size."""
 
@@ -79,7 +83,7 @@ class ModelSpec:
     """Everything besides the network that its answer depends on.
 
     Attributes:
-        variant: `tiny`, `small` or `base`.
+        variant: `tiny`, `small` or `base`; `FOREIGN` of other models.
         input_hw: Height and width of the network's input, in pixels.
         classes: Class names; the index is the class id.
         palette: One RGB colour (0..255) per class.
@@ -96,6 +100,9 @@ class ModelSpec:
         tools: Versions of the tools that made the model, by name.
         reduce_zero_label: Whether the labels in training counted from 1, with 0 ignored; None where nothing says it.
         provenance: Where `normalisation`, `weights` and `classes` are from, a sentence each; empty where unknown.
+        stride: Input pixels that a cell of the logits covers, along each axis.
+        input_name: Name of the input tensor; empty for this package's own, `image`.
+        output_name: Name of the output tensor; empty for this package's own, `logits` or `classmap`.
     """
 
     variant: str
@@ -115,6 +122,9 @@ class ModelSpec:
     reduce_zero_label: bool | None = None
     color_order: ColorOrder = ColorOrder.RGB
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    stride: int = STRIDE
+    input_name: str = ""
+    output_name: str = ""
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -128,6 +138,8 @@ class ModelSpec:
             return "std must be above 0"
         if min(self.input_hw) < 1 or self.batch < 1:
             return f"input size and batch must be positive, got {self.input_hw} and {self.batch}"
+        if self.stride < 1:
+            return f"stride must be 1 or more, got {self.stride}"
         if self.target and self.precision is not Precision.INT8:
             return f"only INT8 models have a target, but this is {self.precision.value} for {self.target.value}"
         return self._label_problem()
@@ -140,7 +152,7 @@ class ModelSpec:
         if any(len(colour) != 3 or not all(0 <= v <= 255 for v in colour) for colour in self.palette):
             return "palette colours must be three integers from 0 to 255"
         try:
-            for name in (self.variant, self.dataset, *self.classes):
+            for name in (self.variant, self.dataset, self.input_name, self.output_name, *self.classes):
                 text(name)
         except ValueError as error:
             return str(error)
@@ -153,14 +165,17 @@ class ModelSpec:
 
     @property
     def logits_hw(self) -> tuple[int, int]:
-        """Height and width of the logits: an eighth of the input's, rounded up (three strides of 2)."""
+        """Height and width of the logits: the input's over the stride, rounded up."""
         height, width = self.input_hw
-        return -(-height // 8), -(-width // 8)
+        return -(-height // self.stride), -(-width // self.stride)
 
     def to_json(self) -> str:
         """The spec as one JSON object, starting with the version of its format."""
         fields = {"spec_version": SPEC_VERSION, **dataclasses.asdict(self), **_implied(self.input)}
         fields["color_order"] = self.color_order.name
+        for name in _ONLY_OF_FOREIGN_MODELS:
+            if not fields[name]:
+                del fields[name]
         return json.dumps({k: v.value if isinstance(v, enum.Enum) else v for k, v in fields.items()})
 
     @classmethod
@@ -173,13 +188,14 @@ class ModelSpec:
         if text is None:
             raise SpecError(
                 f"{where}: has no '{METADATA_KEY}' in its metadata, so its size, classes and normalisation are "
-                "unknown; export it with `afformer-cli export`"
+                "unknown; export it with `afformer-cli export`, or say them in a file, which `afformer-cli inspect "
+                "MODEL --write-spec spec.json` starts, and name that as `spec`"
             )
         return cls.from_json(text, where)
 
     @classmethod
-    def from_json(cls, text: str, where: str = "model spec") -> ModelSpec:
-        """Reads `to_json`'s output; `where` names the file in errors.
+    def from_json(cls, text: str, where: str = "model spec", remedy: str = "export the model again") -> ModelSpec:
+        """Reads `to_json`'s output; `where` names the file in errors, `remedy` says what helps.
 
         Raises:
             SpecError: The text is not a spec, or of another format.
@@ -190,31 +206,36 @@ class ModelSpec:
             if version == SPEC_VERSION:
                 return cls(**_parsed(fields))
         except SpecError as error:
-            raise SpecError(f"{where}: its spec cannot be read ({error}); export the model again") from error
+            raise SpecError(f"{where}: its spec cannot be read ({error}); {remedy}") from error
         except UNREADABLE as error:
-            raise SpecError(f"{where}: its spec cannot be read ({reason(error)}); export the model again") from error
+            raise SpecError(f"{where}: its spec cannot be read ({reason(error)}); {remedy}") from error
         raise SpecError(
             f"{where}: spec format {quoted(version)}, but this version reads format {SPEC_VERSION}; "
-            "use a matching afformer version or export the model again"
+            f"use a matching afformer version or {remedy}"
         )
+
+
+_ONLY_OF_FOREIGN_MODELS = ("input_name", "output_name")
+"""Fields that are left out of the JSON where they are empty."""
 
 
 def _implied(kind: InputKind) -> dict[str, Any]:
     """Fields that follow from the others, written for readers other than this package."""
-    return {"layout": "NCHW" if kind is InputKind.FLOAT32 else "NHWC", "stride": 8}
+    return {"layout": "NCHW" if kind is InputKind.FLOAT32 else "NHWC"}
 
 
 def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in _implied(InputKind(fields["input"])).items():
         if fields[name] != value:
             raise ValueError(f"{name} is {quoted(fields[name])}, only {value!r} is known")
+    height, width = fields["input_hw"]
     return {
         "variant": text(fields["variant"]),
-        "input_hw": (int(fields["input_hw"][0]), int(fields["input_hw"][1])),
+        "input_hw": (_whole(height), _whole(width)),
         "classes": tuple(text(name) for name in fields["classes"]),
         "palette": tuple((int(r), int(g), int(b)) for r, g, b in fields["palette"]),
         "dataset": text(fields["dataset"]),
-        "batch": int(fields["batch"]),
+        "batch": _whole(fields["batch"]),
         "input": InputKind(fields["input"]),
         "output": OutputKind(fields["output"]),
         "precision": Precision(fields["precision"]),
@@ -226,7 +247,16 @@ def _parsed(fields: dict[str, Any]) -> dict[str, Any]:
         "tools": {text(k): text(v) for k, v in fields["tools"].items()},
         "provenance": {text(k): text(v) for k, v in fields.get("provenance", {}).items()},
         "reduce_zero_label": _yes_no(fields.get("reduce_zero_label")),
+        "stride": _whole(fields["stride"]),
+        "input_name": text(fields.get("input_name", "")),
+        "output_name": text(fields.get("output_name", "")),
     }
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{quoted(value)} is not a whole number")
+    return int(value)
 
 
 def _yes_no(value: Any) -> bool | None:

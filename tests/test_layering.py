@@ -16,6 +16,7 @@ FLOORS = (
     ("errors", "version", "choice", "telemetry"),
     (
         "spec",
+        "spec_file",
         "onnx_file",
         "foreign",
         "files",
@@ -37,7 +38,7 @@ FLOORS = (
     ("export",),
     ("quantize",),
     ("tensorrt",),
-    ("inspection", "doctor", "package", "serve"),
+    ("inspection", "spec_draft", "doctor", "package", "serve"),
     ("commands",),
     ("cli", "__main__", "_pyinstaller"),
     ("",),  # the package itself, which offers the public names

@@ -27,6 +27,7 @@ from afformer.spec import ModelSpec
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.gpu import Gpu
 from afformer.tensorrt.packages import Library
+from tests.builders.foreign_onnx import classes_of, write_foreign_onnx
 
 PICTURE = assets.pictures()[0]
 
@@ -48,8 +49,8 @@ def engine(tmp_path: Path, spec: ModelSpec) -> Path:
     return plan
 
 
-def package(model: Path, folder: Path) -> Result:
-    return CliRunner().invoke(main, ["package", str(model), "-o", str(folder)])
+def package(model: Path, folder: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["package", str(model), "-o", str(folder), *options])
 
 
 def shell_lines(readme: Path) -> list[str]:
@@ -278,3 +279,15 @@ def test_a_name_over_two_lines_takes_one_line_of_the_labels(tmp_path: Path, spec
     lines = (tmp_path / "device" / "labels.txt").read_text().splitlines()
     assert len(lines) == spec.num_classes
     assert lines[0].startswith("0\ta b c\t")
+
+
+def test_a_model_of_somebody_else_is_packed_with_its_spec(tmp_path: Path) -> None:
+    foreign, said = write_foreign_onnx(tmp_path / "theirs.onnx", "open lengths"), tmp_path / "theirs.json"
+    said.write_text(json.dumps(classes_of()))
+    assert package(foreign, tmp_path / "device", "--spec", str(said)).exit_code == 0
+    with Segmenter(tmp_path / "device" / "theirs.onnx") as segment:
+        assert segment(np.zeros((9, 9, 3), np.uint8)).shape == (9, 9)
+    full = write_foreign_onnx(tmp_path / "full.onnx", "logits at full size")
+    said.write_text(json.dumps({**classes_of(), "stride": 1}))
+    refused = package(full, tmp_path / "other", "--spec", str(said))
+    assert "has logits at stride 1, and the C++ runtime reads stride 8" in refused.stderr

@@ -14,6 +14,7 @@ from afformer.commands.options import (
     json_option,
     read_labels_options,
     size_option,
+    spec_option,
     thread_counts,
 )
 from afformer.commands.report import exit_with, print_json, print_text, progress_bar
@@ -29,6 +30,7 @@ from afformer.runtime.opening import OpenOptions
 @device_option
 @click.option("--threads", type=thread_counts, default="0", help="CPU threads, such as 1,2; 0: the backend chooses.")
 @size_option
+@spec_option
 @click.option("--image", "picture", type=FilePath, help="Picture to segment. Default: a bundled one of 1280x720.")
 @click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="Calls of each that count.")
 @click.option("--profile", is_flag=True, help="Show the ten slowest operators.")
@@ -44,6 +46,7 @@ def benchmark(
     device: Device | None,
     threads: tuple[int, ...],
     input_hw: tuple[int, int] | None,
+    spec: Path | None,
     picture: Path | None,
     calls: int,
     profile: bool,
@@ -63,7 +66,7 @@ def benchmark(
 
     if (images is None) != (labels is None):
         raise click.UsageError("--images and --labels go together: the mIoU column needs both")
-    open_options = OpenOptions(device=device, input_hw=input_hw, checkpoint=said)
+    open_options = OpenOptions(device=device, input_hw=input_hw, checkpoint=said, spec=spec)
     with progress_bar() as progress:
         report = benchmark_models(
             cases_of(models, backends=backend, threads=threads, open_options=open_options),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afformer.commands.options import FilePath, ModelFile, enum_option, json_option
+from afformer.commands.options import FilePath, ModelFile, enum_option, json_option, spec_option
 from afformer.commands.report import print_json, print_text, progress_bar
 from afformer.spec import Precision
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--version-compatible", is_flag=True, help="Let later versions of TensorRT run the engine.")
 @click.option("--hardware-compatible", is_flag=True, help="Let other GPUs, Ampere or later, run it. Not on Jetson.")
 @click.option("--rtx", is_flag=True, help="Build with TensorRT-RTX: for GeForce and RTX GPUs, on any machine.")
+@spec_option
 @json_option
 def engine(
     *,
@@ -43,6 +44,7 @@ def engine(
     version_compatible: bool,
     hardware_compatible: bool,
     rtx: bool,
+    spec: Path | None,
     as_json: bool,
 ) -> None:
     """Build a TensorRT engine of MODEL, an ONNX file, on the GPU that will run it.
@@ -69,6 +71,7 @@ def engine(
             precision=precision,
             options=options,
             calibration=Calibration(calibration, max_drop, allow_drop) if calibration else None,
+            spec=spec,
             progress=progress,
         )
     if as_json:

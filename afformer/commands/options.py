@@ -97,6 +97,9 @@ size_option = click.option(
     type=hxw,
     help="Input size of a checkpoint, by default that of its data set; an exported model has its own.",
 )
+spec_option = click.option(
+    "--spec", type=FilePath, metavar="FILE.json", help="What an ONNX model without a spec is; see inspect --write-spec."
+)
 dataset_option = click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Label convention. Default: the model's own data set."
 )
@@ -181,40 +184,46 @@ _CHECKPOINT_OPTIONS = (
 )
 
 
-def open_model_options(command: Command, *, checkpoints: bool = True) -> Command:
+def open_model_options(command: Command, *, checkpoints: bool = True, runs: bool = True) -> Command:
     """Options that say how a model is opened; the command gets them as `open_options`.
 
     Args:
         command: The command.
         checkpoints: Whether its model may be a checkpoint.
+        runs: Whether it segments pictures with it; one that only looks at it is told its data set, too.
     """
 
     @functools.wraps(command)
     def with_open_options(
         *args: Any,
-        device: Device | None,
-        threads: int,
-        fit: Fit,
-        input_hw: tuple[int, int] | None,
+        spec: Path | None,
+        device: Device | None = None,
+        threads: int = 0,
+        fit: Fit = Fit.STRETCH,
+        input_hw: tuple[int, int] | None = None,
         said: CheckpointOptions = AS_THE_FILE_SAYS,
         backend: str | None = None,
         **others: Any,
     ) -> Any:
-        open_options = OpenOptions(backend, device, threads, fit, input_hw, said)
+        open_options = OpenOptions(backend, device, threads, fit, input_hw, said, spec)
         return command(*args, open_options=open_options, **others)
 
-    options = (
-        device_option,
-        click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0: the backend chooses."),
-        enum_option(
-            "--fit",
-            of=Fit,
-            default=Fit.STRETCH,
-            help="How pictures are brought to the input size: resized, resized and padded, or in overlapping tiles.",
-        ),
-        size_option,
-    )
-    decorated: Command = checkpoint_options()(with_open_options) if checkpoints else with_open_options
+    special = (*(_RUN_OPTIONS if runs else (dataset_option,)), *((size_option,) if checkpoints else ()))
+    options = (device_option, *special, spec_option)
+    decorated: Command = with_open_options
+    if checkpoints:
+        decorated = checkpoint_options(with_dataset=not runs)(decorated)
     for option in reversed(options):
         decorated = option(decorated)
     return decorated
+
+
+_RUN_OPTIONS = (
+    click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0: the backend chooses."),
+    enum_option(
+        "--fit",
+        of=Fit,
+        default=Fit.STRETCH,
+        help="How pictures are brought to the input size: resized, resized and padded, or in overlapping tiles.",
+    ),
+)

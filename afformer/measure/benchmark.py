@@ -24,7 +24,7 @@ from afformer.measure.operator_profile import PROFILED, OperatorTime, has_profil
 from afformer.measure.results import Evaluation
 from afformer.measure.timing import Case, CaseBursts, Worker, drift, median_of_all, ratio_quartiles, take_turns
 from afformer.progress import Progress, no_progress
-from afformer.runtime.opening import DEFAULT, OpenOptions
+from afformer.runtime.opening import DEFAULT, OpenOptions, with_spec_where_due
 
 CALLS = 100
 _BURST = 5
@@ -65,10 +65,14 @@ def cases_of(
         models: Model files or checkpoints.
         backends: Names; chosen by the files' suffixes if empty.
         threads: Numbers of CPU threads; 0 leaves the choice to the backend.
-        open_options: The rest of how they are opened.
+        open_options: The rest of how they are opened. The spec is for those of them that have none.
+
+    Raises:
+        BackendError: A spec is given, and a model cannot be opened to see whether it has one.
     """
+    due = with_spec_where_due(models, open_options)
     return [
-        Case(model, dataclasses.replace(open_options, backend=backend, threads=count))
+        Case(model, dataclasses.replace(due[model], backend=backend, threads=count))
         for model, backend, count in itertools.product(models, backends or (None,), threads)
     ]
 

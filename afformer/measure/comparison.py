@@ -22,7 +22,7 @@ from afformer.model.choices import AS_THE_FILE_SAYS
 from afformer.progress import Progress, no_progress
 from afformer.runtime.backends.registry import has_own_size
 from afformer.runtime.batches import groups
-from afformer.runtime.opening import DEFAULT, OpenOptions
+from afformer.runtime.opening import DEFAULT, OpenOptions, with_spec_where_due
 from afformer.runtime.segmenter import Segmenter
 from afformer.streams.file_names import open_pictures
 
@@ -149,11 +149,13 @@ def _with_path(picture: Path) -> tuple[Path, RGBImage]:
 def _open_both(a: Path, b: Path, open_options: OpenOptions, stack: contextlib.ExitStack) -> tuple[Segmenter, Segmenter]:
     """Opens the models that have a size of their own first, so that a checkpoint can be run at that size."""
     exported = dict.fromkeys(path for path in (a, b) if has_own_size(path, open_options.backend))
-    # What is said about a checkpoint is not meant for the exported model beside it.
+    # What is said about a checkpoint is not meant for the exported model beside it, and the other way round.
     mixed = len(exported) < len({a, b})
     plain = dataclasses.replace(open_options, checkpoint=AS_THE_FILE_SAYS) if mixed else open_options
-    opened = {path: stack.enter_context(plain.open_segmenter(path)) for path in exported}
+    due = with_spec_where_due(exported, plain)
+    opened = {path: stack.enter_context(due[path].open_segmenter(path)) for path in exported}
     size = next((segmenter.spec.input_hw for segmenter in opened.values()), None)
-    open_options = dataclasses.replace(open_options, input_hw=open_options.input_hw or size)
+    spec = None if exported and mixed else open_options.spec
+    open_options = dataclasses.replace(open_options, input_hw=open_options.input_hw or size, spec=spec)
     first, second = (opened.get(path) or stack.enter_context(open_options.open_segmenter(path)) for path in (a, b))
     return first, second

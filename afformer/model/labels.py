@@ -116,7 +116,7 @@ def decide_labels(found: Found, count: int, options: CheckpointOptions, path: Pa
         colours = colours_in_file(options.palette)
         if len(colours) != count:
             raise CheckpointError(
-                f"{options.palette}: has {len(colours)} colours, but the checkpoint has {count} classes; give each one"
+                f"{options.palette}: has {len(colours)} colours, but {path.name} has {count} classes; give each one"
             )
         labels = dataclasses.replace(
             labels, palette=colours, origin=f"{labels.origin}; colours from {options.palette.name}"
@@ -134,7 +134,7 @@ def _named(found: Found, count: int, options: CheckpointOptions, path: Path) -> 
         names, colours = names_in_file(options.classes)
         if len(names) != count:
             raise CheckpointError(
-                f"{options.classes}: names {len(names)} classes, but the checkpoint has {count}; name one a channel"
+                f"{options.classes}: names {len(names)} classes, but {path.name} has {count}; name one a channel"
             )
         return _own_names(names, colours or found.palette, f"from {options.classes.name}")
     if found.classes:
@@ -160,7 +160,7 @@ def _of_dataset(name: str, count: int, origin: str, path: Path) -> Labels:
     known: Dataset = datasets.by_name(name)
     if known.num_classes != count:
         raise CheckpointError(
-            f"data set {known.name} has {known.num_classes} classes, but the checkpoint has {count}; "
+            f"data set {known.name} has {known.num_classes} classes, but {path.name} has {count}; "
             "name the data set it was trained on"
         )
     return Labels(known.classes, known.palette, known.name, origin)

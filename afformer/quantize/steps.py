@@ -13,13 +13,13 @@ import onnx
 
 from afformer import datasets
 from afformer.errors import AfformerError, QuantizeError
+from afformer.export.adoption import adopted
 from afformer.export.opset import opset_of
-from afformer.files import sha256
+from afformer.files import AnyPath, sha256
 from afformer.html.pictures import Illustrator
 from afformer.measure.pictures import Failure
 from afformer.measure.timing import Case, Timing, time_models
 from afformer.measure.truth import settled
-from afformer.onnx_file import read_onnx_file
 from afformer.progress import Progress
 from afformer.quantize import calibration, channels, correction, lowering, pictures, ranges_file, search, sensitivity
 from afformer.quantize.accuracy import Accuracy, Evaluator, Validation, usable
@@ -37,6 +37,7 @@ from afformer.quantize.report.page import Illustrations
 from afformer.quantize.verdict import Verdict
 from afformer.runtime.opening import OpenOptions
 from afformer.spec import ModelSpec, Precision
+from afformer.spec_file import read_spec_file
 from afformer.streams.file_names import open_pictures
 
 _NOISE_PICTURES = 2
@@ -126,7 +127,7 @@ class Job:
     ) -> Job:
         """Reads the float model."""
         started = time.perf_counter()
-        return cls(_read(model), output, options, open_options, progress, started)
+        return cls(_read(model, open_options.spec), output, options, open_options, progress, started)
 
     def validation(
         self,
@@ -320,8 +321,8 @@ class Job:
         return self.options.target in ((Target.X86, Target.TENSORRT) if arm else (Target.ARM, Target.TENSORRT))
 
 
-def _read(path: Path) -> FloatModel:
-    model, spec = read_onnx_file(path)
+def _read(path: Path, said: AnyPath | None) -> FloatModel:
+    model, spec = adopted(path, None if said is None else read_spec_file(said))
     if spec.precision is not Precision.FP32:
         raise QuantizeError(f"{path}: is {spec.precision.value}, expected fp32; quantize the float32 export")
     return FloatModel(path, model, spec)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afformer.choice import take_choices
@@ -28,6 +29,7 @@ class OpenOptions:
         fit: How pictures are brought to the input size.
         input_hw: Size to run a checkpoint at, in pixels; an exported model has its own.
         checkpoint: What is said about a checkpoint: its normalisation, weights and classes.
+        spec: Spec file of an ONNX model that has no spec of its own.
     """
 
     backend: str | None = None
@@ -36,6 +38,7 @@ class OpenOptions:
     fit: Fit = Fit.STRETCH
     input_hw: tuple[int, int] | None = None
     checkpoint: CheckpointOptions = AS_THE_FILE_SAYS
+    spec: AnyPath | None = None
 
     def __post_init__(self) -> None:
         take_choices(self, device=Device, fit=Fit)
@@ -51,6 +54,7 @@ class OpenOptions:
             threads=self.threads,
             input_hw=self.input_hw,
             checkpoint=self.checkpoint,
+            spec=self.spec,
         )
 
     @contextlib.contextmanager
@@ -64,3 +68,34 @@ class OpenOptions:
 
 DEFAULT = OpenOptions()
 """The backend that the file's suffix names, on its usual device."""
+
+
+def with_spec_where_due(models: Iterable[Path], open_options: OpenOptions) -> dict[Path, OpenOptions]:
+    """How each of several models is opened: the spec that is said belongs to those that have none.
+
+    Args:
+        models: Model files or checkpoints.
+        open_options: What is said of all of them.
+
+    Raises:
+        BackendError: One of them cannot be opened.
+    """
+    models = tuple(models)
+    lacking = {model for model in models if lacks_spec(model)} if open_options.spec is not None else set()
+    without = dataclasses.replace(open_options, spec=None)
+    return {model: open_options if model in lacking or not lacking else without for model in models}
+
+
+def lacks_spec(model: Path) -> bool:
+    """Whether this is an ONNX model without a spec of its own.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    from afformer.runtime.backends.registry import backend_name
+
+    if backend_name(model) != "onnxruntime":
+        return False
+    from afformer.runtime.backends.onnxruntime import read_graph
+
+    return read_graph(model).spec_text is None

@@ -20,7 +20,7 @@ from afformer.runtime.pictures import Picture, check_several, load_picture
 from afformer.runtime.pool import Pool
 from afformer.runtime.postprocess import classmap_from_logits, resize_classmap
 from afformer.runtime.preprocess import FittedPicture, Image, fit_picture, write_input
-from afformer.runtime.tiling import STRIDE, Tiling
+from afformer.runtime.tiling import Tiling
 from afformer.runtime.workspace import Workspace
 from afformer.spec import ColorOrder, ModelSpec, OutputKind
 
@@ -47,10 +47,11 @@ class Segmenter:
         fit: How pictures are brought to the input size: a `Fit` or its string.
         color_order: Order of the channels in arrays, a `ColorOrder` or its string; no other picture is affected.
         overlap: Share of a tile that it has in common with its neighbour, at least; only for `Fit.SLIDE`.
+        spec: Of an ONNX model that has none of its own: a `ModelSpec`, or the path of a spec file.
 
     Raises:
         BackendError: The model cannot be opened, or cannot be used with `fit`.
-        SpecError: The model has no readable spec.
+        SpecError: The model has no readable spec, or contradicts `spec`.
         ChoiceError: There is no such fit or colour order.
         ValueError: An overlap outside [0, 1).
     """
@@ -65,17 +66,20 @@ class Segmenter:
         fit: Fit | str = Fit.STRETCH,
         color_order: ColorOrder | str = ColorOrder.RGB,
         overlap: float = 1 / 3,
+        spec: AnyPath | ModelSpec | None = None,
     ) -> None:
         self._fit, self._color_order = Fit(fit), ColorOrder(color_order)  # before the model, whose opening takes time
         self._owned = not isinstance(model, Backend)
         self._backend = (
-            model if isinstance(model, Backend) else open_backend(model, backend, device=device, threads=threads)
+            model
+            if isinstance(model, Backend)
+            else open_backend(model, backend, device=device, threads=threads, spec=spec)
         )
         self._overlap = overlap
         if self._fit is Fit.SLIDE:
             self._require_logits("sliding windows average logits")
             self._require_whole_cells()
-            Tiling.over(self.spec.input_hw, self.spec.input_hw, overlap)  # refuses a bad overlap now
+            self._tiling(self.spec.input_hw)  # refuses a bad overlap now
         self._buffers = Pool(lambda: _Buffers(self.spec))
 
     @property
@@ -140,7 +144,8 @@ class Segmenter:
 
         Returns:
             `(C, h, w)` float32. `STRETCH` and `PAD`: the model's whole grid, padding included. `SLIDE`: the averaged
-            grid of all tiles, one cell for 8x8 pixels of the picture, which may stick out at the right and bottom.
+            grid of all tiles, one cell for `spec.stride` pixels of the picture along each axis, which may stick out at
+            the right and bottom.
 
         Raises:
             BackendError: The model's output is a class map.
@@ -178,11 +183,12 @@ class Segmenter:
             )
 
     def _require_whole_cells(self) -> None:
-        if any(length % STRIDE for length in self.spec.input_hw):
+        stride = self.spec.stride
+        if any(length % stride for length in self.spec.input_hw):
             height, width = self.spec.input_hw
             raise BackendError(
                 f"tiles of {height}x{width} do not fit together: sliding windows need a model whose height and width "
-                f"are multiples of {STRIDE}; export one, or use another fit"
+                f"are multiples of {stride}; export one, or use another fit"
             )
 
     def _load(self, image: Picture) -> tuple[Image, ColorOrder]:
@@ -220,11 +226,14 @@ class Segmenter:
         height, width = fitted.covered_hw
         return resize_classmap(output[:height, :width], fitted.image_hw, out=out, work=buffers.work)
 
+    def _tiling(self, image_hw: tuple[int, int]) -> Tiling:
+        return Tiling.over(image_hw, self.spec.input_hw, self._overlap, self.spec.stride)
+
     def _slide_classmap(
         self, image: Image, order: ColorOrder, buffers: _Buffers, out: ClassMap | None = None
     ) -> ClassMap:
         height, width = image.shape[:2]
-        span = height / STRIDE, width / STRIDE
+        span = height / self.spec.stride, width / self.spec.stride
         return classmap_from_logits(
             self._slide(image, order, buffers), (height, width), span, out=out, work=buffers.work
         )
@@ -232,7 +241,7 @@ class Segmenter:
     def _slide(self, image: Image, order: ColorOrder, buffers: _Buffers) -> Logits:
         """`(C, h, w)` averaged logits of all tiles on their common grid, in the buffers."""
         height, width = self.spec.input_hw
-        tiling = Tiling.over((image.shape[0], image.shape[1]), self.spec.input_hw, self._overlap)
+        tiling = self._tiling((image.shape[0], image.shape[1]))
         total = buffers.work.array("total", (self.spec.num_classes, *tiling.grid_hw), np.float32)
         count = buffers.work.array("count", tiling.grid_hw, np.float32)
         total.fill(0)

@@ -16,6 +16,7 @@ from afformer.errors import BackendError
 from afformer.runtime.backends.base import (
     Array,
     Backend,
+    GraphTensor,
     TensorInfo,
     check_tensors,
     check_threads,
@@ -160,10 +161,11 @@ def _deserialize(runtime: Any, info: EngineInfo, path: Path, errors: ErrorLog) -
     return engine
 
 
-def _tensors(trt: ModuleType, engine: Any) -> list[tuple[str, str, tuple[int, ...]]]:
+def _tensors(trt: ModuleType, engine: Any) -> list[GraphTensor]:
     """Name, type and shape of the inputs, then of the outputs."""
     kinds = {trt.DataType.FLOAT: "float32", trt.DataType.UINT8: "uint8", trt.DataType.INT32: "int32"}
     names: list[str] = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     return [
-        (name, kinds.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name))) for name in names
+        GraphTensor(name, kinds.get(engine.get_tensor_dtype(name), "?"), tuple(engine.get_tensor_shape(name)))
+        for name in names
     ]

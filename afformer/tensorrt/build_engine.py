@@ -16,7 +16,9 @@ from afformer.extras import requires_extra
 from afformer.files import AnyPath, check_writable, replacing
 from afformer.images import read_image
 from afformer.progress import Progress, no_progress
+from afformer.runtime.opening import OpenOptions
 from afformer.spec import Precision
+from afformer.spec_file import read_spec_file
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.gpu import Gpu
 from afformer.tensorrt.options import Calibration, EngineOptions
@@ -93,9 +95,10 @@ def build_engine(
     precision: Precision | str | None = None,
     options: EngineOptions | None = None,
     calibration: Calibration | None = None,
+    spec: AnyPath | None = None,
     progress: Progress = no_progress,
 ) -> BuildReport:
-    """Builds a TensorRT engine from an ONNX file of this package, on the GPU that will run it.
+    """Builds a TensorRT engine from an ONNX file, on the GPU that will run it.
 
     The engine computes in the precision of the ONNX. A float32 model can be converted on the way: to float16 as the
     export does it, or to INT8 by calibration. The INT8 model is kept beside the engine as `OUTPUT.int8.onnx`
@@ -107,6 +110,7 @@ def build_engine(
         precision: Of the engine; None takes the model's own.
         options: How to build it.
         calibration: How to calibrate, and what may be lost; only to make INT8 of a float32 model.
+        spec: Spec file of a model that has no spec of its own.
         progress: Called while the work proceeds.
 
     Raises:
@@ -122,7 +126,7 @@ def build_engine(
     if output.suffix.lower() not in SUFFIXES:
         raise ExportError(f"{output}: is not the name of an engine; name the file {' or '.join(SUFFIXES)}")
     _check_files(model, output, options)
-    source = read_onnx_model(model)
+    source = read_onnx_model(model, None if spec is None else read_spec_file(spec))
     own, wanted = source.spec.precision, precision or source.spec.precision
     _check_precision(model, own, wanted, calibration)
     check_onnx_model(source)
@@ -130,9 +134,9 @@ def build_engine(
     gpu, cuda = _gpu_and_cuda(options.library)
     quantized, kept = None, dict[str, str]()
     if calibration:
-        source, quantized = _quantized(source, model, output, calibration, progress)
+        source, quantized = _quantized(source, model, output, calibration, spec=spec, progress=progress)
     elif wanted is not own:
-        source, kept = _in_float16(source, model)
+        source, kept = _in_float16(source, model, spec)
     progress("building the engine", 0, 1)
     report = _build(source, output, options, gpu, cuda)
     progress("building the engine", 1, 1)
@@ -181,16 +185,16 @@ def _gpu_and_cuda(library: Library) -> tuple[Gpu | None, str]:
     return gpu, ".".join(map(str, version)) if version else ""
 
 
-def _in_float16(source: OnnxModel, model: Path) -> tuple[OnnxModel, dict[str, str]]:
+def _in_float16(source: OnnxModel, model: Path, spec: AnyPath | None) -> tuple[OnnxModel, dict[str, str]]:
     """Converts to float16, and proves in half precision that the class maps of the bundled pictures stay the same."""
     from afformer.export.half import half_model
 
     made = half_model(source.proto, source.spec, [read_image(path) for path in assets.pictures()])
-    _prove_float16(made.model, model)
+    _prove_float16(made.model, model, spec)
     return source.converted(made.model, Precision.FP16), made.kept
 
 
-def _prove_float16(half: onnx.ModelProto, model: Path) -> None:
+def _prove_float16(half: onnx.ModelProto, model: Path, spec: AnyPath | None) -> None:
     import onnx
 
     from afformer.export.half import LEAST_AGREEMENT
@@ -201,7 +205,7 @@ def _prove_float16(half: onnx.ModelProto, model: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         emulation = Path(folder) / "emulated.onnx"
         onnx.save(emulated(half), emulation)
-        with Segmenter(model) as ours, Segmenter(emulation) as theirs:
+        with Segmenter(model, spec=spec) as ours, Segmenter(emulation) as theirs:
             found = compare_segmenters(ours, theirs, assets.pictures(), ours.spec.classes)
     if not found.pixel_agreement >= LEAST_AGREEMENT:
         raise ExportError(
@@ -211,7 +215,13 @@ def _prove_float16(half: onnx.ModelProto, model: Path) -> None:
 
 
 def _quantized(
-    source: OnnxModel, model: Path, output: Path, calibration: Calibration, progress: Progress
+    source: OnnxModel,
+    model: Path,
+    output: Path,
+    calibration: Calibration,
+    *,
+    spec: AnyPath | None,
+    progress: Progress,
 ) -> tuple[OnnxModel, QuantizeReport]:
     from afformer.onnx_file import read_onnx_file
     from afformer.quantize.choices import MAX_DROP
@@ -226,9 +236,10 @@ def _quantized(
         allow_drop=calibration.allow_drop,
         allow_slower=True,  # its verdict on speed is measured on this CPU and says nothing about the engine
     )
-    report = quantize_model(model, int8, calibration.pictures, options=options, progress=progress)
-    proto, spec = read_onnx_file(int8)
-    return dataclasses.replace(source, proto=proto, spec=spec), report
+    opened = OpenOptions(spec=spec)
+    report = quantize_model(model, int8, calibration.pictures, options=options, open_options=opened, progress=progress)
+    proto, quantized = read_onnx_file(int8)
+    return dataclasses.replace(source, proto=proto, spec=quantized), report
 
 
 def _build(model: OnnxModel, output: Path, options: EngineOptions, gpu: Gpu | None, cuda: str) -> EngineReport:

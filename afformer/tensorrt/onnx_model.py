@@ -10,8 +10,8 @@ import onnx
 from onnx import numpy_helper
 
 from afformer.errors import ExportError
+from afformer.export.adoption import adopted
 from afformer.files import sha256
-from afformer.onnx_file import read_onnx_file
 from afformer.spec import ModelSpec, Precision
 
 _QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
@@ -38,14 +38,14 @@ class OnnxModel:
         return dataclasses.replace(self, proto=proto, spec=dataclasses.replace(self.spec, precision=precision))
 
 
-def read_onnx_model(path: Path) -> OnnxModel:
-    """Reads an ONNX file of this package.
+def read_onnx_model(path: Path, said: ModelSpec | None = None) -> OnnxModel:
+    """Reads an ONNX file of this package, or another one with what is said of it.
 
     Raises:
         BackendError: It does not exist, or is not an ONNX model.
-        SpecError: It has no readable spec.
+        SpecError: It has no readable spec and none is said, or the two contradict each other.
     """
-    proto, spec = read_onnx_file(path)
+    proto, spec = adopted(path, said)
     return OnnxModel(path.name, sha256(path), proto, spec)
 
 

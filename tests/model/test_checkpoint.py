@@ -345,7 +345,7 @@ def test_classes_come_from_the_named_data_set_then_the_file_and_never_from_their
     assert named.spec((64, 64), "camvid").classes[0] == "Sky"
     assert (plain.spec((64, 64)).dataset, plain.spec((64, 64)).classes[10]) == ("custom", "class 10")
     assert load_checkpoint(saved(tmp_path / "five.pth", OFFICIAL)).spec((64, 64)).classes[4] == "class 4"
-    with pytest.raises(CheckpointError, match="cityscapes has 19 classes, but the checkpoint has 11"):
+    with pytest.raises(CheckpointError, match=r"cityscapes has 19 classes, but .* has 11"):
         plain.spec((64, 64), "cityscapes")
 
 

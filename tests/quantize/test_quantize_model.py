@@ -22,6 +22,7 @@ from afformer.runtime.choices import Fit
 from afformer.runtime.opening import OpenOptions
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
+from tests.builders.foreign_onnx import classes_of, write_foreign_onnx
 from tests.builders.small_onnx import write_pictures
 from tests.builders.tiny_onnx import SPEC, variants, without_metadata, write_tiny_onnx
 
@@ -314,3 +315,13 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(bench: Benc
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(QuantizeError, match=f"^`{next(iter(options))}` must be"):
         QuantizeOptions(**options)
+
+
+def test_a_model_of_somebody_else_becomes_one_of_ours(bench: Bench) -> None:
+    write_foreign_onnx(bench.model, "open lengths")
+    spec = bench.folder / "spec.json"
+    spec.write_text(json.dumps(classes_of()))
+    report = bench.quantize(open_options=OpenOptions(threads=1, spec=spec))
+    assert report.written
+    with Segmenter(bench.output) as segmenter:
+        assert (segmenter.spec.classes, segmenter.spec.input_name) == (SPEC.classes, "")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afformer.runtime.tiling import STRIDE, Tile, Tiling
+from afformer.runtime.tiling import Tile, Tiling
+from afformer.spec import STRIDE
 
 LENGTHS = st.integers(1, 700)
 TILES = st.integers(64, 320)

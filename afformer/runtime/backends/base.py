@@ -30,6 +30,18 @@ class TensorInfo(NamedTuple):
     dtype: np.dtype[np.generic]
 
 
+class GraphTensor(NamedTuple):
+    """An input or output as a graph declares it: numpy's name of the type; lengths that are not fixed are not ints."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+    def __str__(self) -> str:
+        lengths = ", ".join(str(length) if isinstance(length, int) else "?" for length in self.shape)
+        return f"'{self.name}' {self.dtype}[{lengths}]"
+
+
 class Backend(abc.ABC):
     """One loaded model. A subclass sets `spec` and `description` and implements `_run` and, if need be, `_close`.
 
@@ -63,7 +75,7 @@ class Backend(abc.ABC):
                 "prepare pictures with afformer.runtime.preprocess"
             )
         with finished_before_exit():
-            return self._run(np.ascontiguousarray(image))
+            return _as_promised(self._run(np.ascontiguousarray(image)), self.spec, self.description)
 
     def close(self) -> None:
         """Frees the model, once no call uses it; it cannot be used afterwards. Closing twice does nothing."""
@@ -89,22 +101,40 @@ class Backend(abc.ABC):
 
 def input_tensor(spec: ModelSpec) -> TensorInfo:
     """The model's input tensor."""
-    height, width = spec.input_hw
+    (height, width), name = spec.input_hw, spec.input_name or "image"
     if spec.input is InputKind.UINT8:
-        return TensorInfo("image", (spec.batch, height, width, 3), np.dtype(np.uint8))
-    return TensorInfo("image", (spec.batch, 3, height, width), np.dtype(np.float32))
+        return TensorInfo(name, (spec.batch, height, width, 3), np.dtype(np.uint8))
+    return TensorInfo(name, (spec.batch, 3, height, width), np.dtype(np.float32))
 
 
 def output_tensor(spec: ModelSpec) -> TensorInfo:
     """The model's output tensor."""
+    name = spec.output_name or spec.output.value
     if spec.output is OutputKind.CLASSMAP:
         dtype = np.dtype(np.uint8 if spec.num_classes <= 256 else np.int32)
-        return TensorInfo("classmap", (spec.batch, *spec.input_hw), dtype)
-    return TensorInfo("logits", (spec.batch, spec.num_classes, *spec.logits_hw), np.dtype(np.float32))
+        return TensorInfo(name, (spec.batch, *spec.input_hw), dtype)
+    return TensorInfo(name, (spec.batch, spec.num_classes, *spec.logits_hw), np.dtype(np.float32))
+
+
+def _as_promised(output: Array, spec: ModelSpec, description: str) -> Array:
+    """The output as `output_tensor` has it; somebody else's model may give class ids of another type and shape.
+
+    Raises:
+        BackendError: Class ids beyond the spec's classes.
+    """
+    _, shape, dtype = output_tensor(spec)
+    if output.shape == shape and output.dtype == dtype:
+        return output
+    if dtype.kind != "f" and not 0 <= output.min() <= output.max() < spec.num_classes:
+        wrong = next(value for value in (output.min(), output.max()) if not 0 <= value < spec.num_classes)
+        raise BackendError(
+            f"{description}: gives class id {wrong}, but the spec names {spec.num_classes} classes; correct the spec"
+        )
+    return output.reshape(shape).astype(dtype)
 
 
 def check_tensors(
-    found: Sequence[tuple[str, str, Sequence[int | str]]],
+    found: Sequence[GraphTensor],
     spec: ModelSpec,
     path: Path,
     *,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import io
 import sys
 import threading
@@ -16,23 +18,28 @@ from afformer.files import make_folder
 from afformer.runtime.backends.base import (
     Array,
     Backend,
+    GraphTensor,
     TensorInfo,
     check_tensors,
     check_threads,
     has_utf8_name,
+    input_tensor,
     output_tensor,
 )
+from afformer.runtime.backends.foreign_tensors import Run, measured_output, named_tensors
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
 from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
 from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
+from afformer.spec_file import decide_spec
 from afformer.telemetry import without_telemetry
 
 with without_telemetry():
     import onnxruntime as ort
 
 _SILENT = 4
-_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int32)": "int32"}
+_TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
+"""Numpy's names of types that ONNX Runtime calls otherwise; the rest are alike, `tensor(int32)`."""
 _NOTHING_ON_CPU = "session.disable_cpu_ep_fallback"
 _REFUSED = "fallback to CPU EP has been explicitly disabled"
 
@@ -42,33 +49,32 @@ class OnnxRuntimeBackend(Backend):
 
     Args:
         threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
+        spec: What is said of a model that has no spec of its own.
 
     Raises:
         BackendError: The file is missing, not an ONNX model, or differs from its spec; the device is missing; or the
             model is INT8 and the device CUDA, whose kernels would compute in float.
-        SpecError: The model has no spec, or an unreadable one.
+        SpecError: The model has no spec, or an unreadable one, or contradicts `spec`.
     """
 
-    def __init__(self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0) -> None:
+    def __init__(
+        self, path: Path | str, *, device: Device = Device.CPU, threads: int = 0, spec: ModelSpec | None = None
+    ) -> None:
         path = Path(path)
         check_threads(threads)
-        providers = self._providers(path, device)
+        providers = self._providers(path, device, spec)
         session = _open(path, providers, threads)
-        self.spec = _read_spec(session, path)
-        with _texts_of(path):
-            nodes = [*session.get_inputs(), *session.get_outputs()]
-            tensors = [(node.name, _TYPES.get(node.type, node.type), node.shape) for node in nodes]
-        check_tensors(tensors, self.spec, path)
+        self.spec, self._output = _spec_and_output(session, path, spec)
         self._session: ort.InferenceSession | None = session
         self._device = device
         self._threads_own = threading.local()
         count = f"{threads} threads" if threads else "default threads"
         self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}"
 
-    def _providers(self, path: Path, device: Device) -> Providers:
+    def _providers(self, path: Path, device: Device, said: ModelSpec | None) -> Providers:
         """The execution providers to open the model with."""
         providers = _available(providers_of(device))
-        if device is Device.CUDA and _spec_of(path).precision is Precision.INT8:
+        if device is Device.CUDA and _spec_of(path, said).precision is Precision.INT8:
             raise BackendError(
                 f"{path}: is INT8, which ONNX Runtime's CUDA kernels cannot compute; build an INT8 TensorRT engine "
                 "(`afformer-cli engine MODEL --precision int8`), use the backend onnxruntime-tensorrt, or choose the "
@@ -90,7 +96,9 @@ class OnnxRuntimeBackend(Backend):
         binding: _Binding | None = getattr(self._threads_own, "binding", None)
         if binding is None:
             keeps_input = self._device is Device.CPU
-            binding = self._threads_own.binding = _Binding(session, output_tensor(self.spec), keeps_input)
+            binding = self._threads_own.binding = _Binding(
+                session, input_tensor(self.spec).name, self._output, keeps_input
+            )
         return binding
 
     def _close(self) -> None:
@@ -114,11 +122,11 @@ class OnnxRuntimeTensorRtBackend(OnnxRuntimeBackend):
         OutputError: The cache folder cannot be made.
     """
 
-    def _providers(self, path: Path, device: Device) -> Providers:
+    def _providers(self, path: Path, device: Device, said: ModelSpec | None) -> Providers:
         if device is not Device.CUDA:
             raise BackendError(f"TensorRT runs on NVIDIA GPUs, not on the {device.value}; choose the device cuda")
         cuda = str(getattr(ort, "cuda_version", ""))
-        return _available(tensorrt_providers(path, _spec_of(path).precision, ort.__version__, cuda))
+        return _available(tensorrt_providers(path, _spec_of(path, said).precision, ort.__version__, cuda))
 
 
 class _Binding:
@@ -126,12 +134,13 @@ class _Binding:
 
     Args:
         session: The model.
+        source: The name of its input.
         output: Its output.
         keeps_input: Whether the caller's memory itself is bound, as on the CPU, and not a copy as on other devices.
     """
 
-    def __init__(self, session: ort.InferenceSession, output: TensorInfo, keeps_input: bool) -> None:
-        self._session, self._keeps_input = session, keeps_input
+    def __init__(self, session: ort.InferenceSession, source: str, output: TensorInfo, keeps_input: bool) -> None:
+        self._session, self._source, self._keeps_input = session, source, keeps_input
         self._binding = session.io_binding()
         self._bound_input = 0
         self._output = np.empty(output.shape, output.dtype)
@@ -142,7 +151,7 @@ class _Binding:
         """The model's output, in memory that the next run overwrites."""
         address = image.ctypes.data
         if address != self._bound_input or not self._keeps_input:
-            self._binding.bind_input("image", "cpu", 0, image.dtype, image.shape, address)
+            self._binding.bind_input(self._source, "cpu", 0, image.dtype, image.shape, address)
             self._bound_input = address
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
@@ -155,9 +164,9 @@ def _available(providers: Providers) -> Providers:
     return providers
 
 
-def _spec_of(path: Path) -> ModelSpec:
+def _spec_of(path: Path, said: ModelSpec | None) -> ModelSpec:
     """The spec of a model that is not open yet."""
-    return _read_spec(_open(path, providers_of(Device.CPU), 1, optimized=False), path)
+    return decide_spec(_spec_text(_open(path, providers_of(Device.CPU), 1, optimized=False), path), said, str(path))
 
 
 def _preload(providers: Providers) -> str:
@@ -228,10 +237,66 @@ def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -
     )
 
 
-def _read_spec(session: ort.InferenceSession, path: Path) -> ModelSpec:
+def _spec_and_output(session: ort.InferenceSession, path: Path, said: ModelSpec | None) -> tuple[ModelSpec, TensorInfo]:
+    """The model's spec and its output tensor; the model fits the spec."""
+    text = _spec_text(session, path)
+    spec = decide_spec(text, said, str(path))
+    inputs, outputs = _graph_tensors(session, path)
+    if text is not None:
+        check_tensors([*inputs, *outputs], spec, path)
+        return spec, output_tensor(spec)
+    spec, declared = named_tensors(spec, inputs, outputs, path)
+    return spec, measured_output(spec, declared, functools.partial(_run_once, session), path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """An ONNX file as it declares itself, with or without a spec.
+
+    Attributes:
+        inputs: Its inputs.
+        outputs: Its outputs.
+        spec_text: The spec in its metadata, or None.
+        run: Runs it once.
+    """
+
+    inputs: list[GraphTensor]
+    outputs: list[GraphTensor]
+    spec_text: str | None
+    run: Run
+
+
+def read_graph(path: Path) -> Graph:
+    """Opens an ONNX file without asking what it is.
+
+    Raises:
+        BackendError: It is missing, or not an ONNX model.
+    """
+    session = _open(path, providers_of(Device.CPU), 0)
+    return Graph(*_graph_tensors(session, path), _spec_text(session, path), functools.partial(_run_once, session))
+
+
+def _run_once(session: ort.InferenceSession, feed: Array, output: str) -> Array:
+    return np.asarray(session.run([output], {session.get_inputs()[0].name: feed})[0])
+
+
+def _graph_tensors(session: ort.InferenceSession, path: Path) -> tuple[list[GraphTensor], list[GraphTensor]]:
     with _texts_of(path):
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    return ModelSpec.from_metadata(text, where=str(path))
+        inputs, outputs = (
+            [GraphTensor(node.name, _type_name(node.type), tuple(node.shape)) for node in nodes]
+            for nodes in (session.get_inputs(), session.get_outputs())
+        )
+    return inputs, outputs
+
+
+def _type_name(type_: str) -> str:
+    return _TYPES.get(type_, type_.removeprefix("tensor(").removesuffix(")"))
+
+
+def _spec_text(session: ort.InferenceSession, path: Path) -> str | None:
+    with _texts_of(path):
+        text: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    return text
 
 
 @contextlib.contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -15,12 +17,16 @@ from afformer.errors import BackendError
 from afformer.runtime.backends.base import (
     Array,
     Backend,
+    GraphTensor,
     check_tensors,
     check_threads,
     has_utf8_name,
+    input_tensor,
 )
+from afformer.runtime.backends.foreign_tensors import measured_output, named_tensors
 from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec
+from afformer.spec_file import decide_spec
 
 
 class FloatPrecision(Choice):
@@ -39,11 +45,12 @@ class OpenVinoBackend(Backend):
         threads: Threads inside one operator; 0 leaves the choice to OpenVINO (the physical cores).
         precision: The type of float computations. OpenVINO's own default is bfloat16 where the CPU has it, which
             visibly changes the result.
+        spec: What is said of a model that has no spec of its own.
 
     Raises:
         BackendError: The file is missing, cannot be loaded by OpenVINO, or differs from its spec; or the device is not
             the CPU.
-        SpecError: The model has no spec, or an unreadable one.
+        SpecError: The model has no spec, or an unreadable one, or contradicts `spec`.
     """
 
     def __init__(
@@ -53,17 +60,27 @@ class OpenVinoBackend(Backend):
         device: Device = Device.CPU,
         threads: int = 0,
         precision: FloatPrecision | str = FloatPrecision.FLOAT32,
+        spec: ModelSpec | None = None,
     ) -> None:
         path, precision = Path(path), FloatPrecision(precision)
         check_threads(threads)
         if device is not Device.CPU:
             raise BackendError(f"OpenVINO runs on the cpu only, not on {device.value}; choose the device cpu")
-        model, compiled = _compile(path, threads, precision)
-        self.spec = _read_spec(model, path)
-        ports = [*model.inputs, *model.outputs]
-        tensors = [(port.any_name, str(port.element_type.to_dtype()), tuple(port.shape)) for port in ports]
-        check_tensors(tensors, self.spec, path)
+        model = _read(path)
+        text = _spec_text(model)
+        self.spec = decide_spec(text, spec, str(path))
+        inputs, outputs = _tensors(model.inputs), _tensors(model.outputs)
+        self._output = 0
+        if text is None:
+            self.spec, answer = named_tensors(self.spec, inputs, outputs, path)
+            self._output = outputs.index(answer)
+        else:
+            check_tensors([*inputs, *outputs], self.spec, path)
+        compiled = _compile(model, path, threads, precision, self.spec)
         self._compiled: ov.CompiledModel | None = compiled
+        if text is None:
+            answer = _tensors(compiled.outputs)[self._output]
+            measured_output(self.spec, answer, lambda feed, _: compiled({0: feed})[self._output], path)
         self._threads_own = threading.local()
         count = f"{threads} threads" if threads else "default threads"
         self.description = f"OpenVINO {ov.__version__.split('-', 1)[0]}, cpu, {precision.value}, {count}"
@@ -74,7 +91,7 @@ class OpenVinoBackend(Backend):
             raise self._closed_error()
         try:
             # The request keeps no reference to the input, and its output buffer lives as long as the request.
-            output = self._own_request(compiled).infer({0: image}, share_inputs=True, share_outputs=True)[0]
+            output = self._own_request(compiled).infer({0: image}, share_inputs=True, share_outputs=True)[self._output]
         except Exception as error:  # OpenVINO's exceptions have no common base class
             raise BackendError(f"{self.description}: the model failed: {_reason(error)}") from error
         return np.asarray(output)
@@ -91,9 +108,18 @@ class OpenVinoBackend(Backend):
         self._threads_own = threading.local()
 
 
-def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Model, ov.CompiledModel]:
+def _read(path: Path) -> ov.Model:
     if not path.is_file():
         raise BackendError(f"{path}: no such model file")
+    try:
+        # On a broken file Core.read_model tries its readers for other formats, which print to the terminal.
+        reader = FrontEndManager().load_by_framework("onnx")
+        return reader.convert(reader.load(str(path) if has_utf8_name(path) else io.BytesIO(path.read_bytes())))
+    except Exception as error:  # OpenVINO's exceptions have no common base class
+        raise _unusable(path, error) from error
+
+
+def _compile(model: ov.Model, path: Path, threads: int, precision: FloatPrecision, spec: ModelSpec) -> ov.CompiledModel:
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
@@ -101,21 +127,34 @@ def _compile(path: Path, threads: int, precision: FloatPrecision) -> tuple[ov.Mo
         "INFERENCE_PRECISION_HINT": precision.value,
     }
     try:
-        # On a broken file Core.read_model tries its readers for other formats, which print to the terminal.
-        reader = FrontEndManager().load_by_framework("onnx")
-        model = reader.convert(reader.load(str(path) if has_utf8_name(path) else io.BytesIO(path.read_bytes())))
-        return model, ov.Core().compile_model(model, "CPU", settings)
+        if model.is_dynamic():
+            model.reshape(list(input_tensor(spec).shape))
+        return ov.Core().compile_model(model, "CPU", settings)
     except Exception as error:  # OpenVINO's exceptions have no common base class
-        raise BackendError(
-            f"{path}: is not a model that OpenVINO can load ({_reason(error)}); "
-            "INT8 models for OpenVINO are those for the target generic"
-        ) from error
+        raise _unusable(path, error) from error
 
 
-def _read_spec(model: ov.Model, path: Path) -> ModelSpec:
+def _tensors(ports: Sequence[Any]) -> list[GraphTensor]:
+    return [
+        GraphTensor(
+            port.any_name,
+            str(port.element_type.to_dtype()),
+            tuple(length.get_length() if length.is_static else None for length in port.partial_shape),
+        )
+        for port in ports
+    ]
+
+
+def _unusable(path: Path, error: Exception) -> BackendError:
+    return BackendError(
+        f"{path}: is not a model that OpenVINO can load ({_reason(error)}); "
+        "INT8 models for OpenVINO are those for the target generic"
+    )
+
+
+def _spec_text(model: ov.Model) -> str | None:
     keys = ["framework", METADATA_KEY]
-    text = model.get_rt_info(keys).astype(str) if model.has_rt_info(keys) else None
-    return ModelSpec.from_metadata(text, where=str(path))
+    return str(model.get_rt_info(keys).astype(str)) if model.has_rt_info(keys) else None
 
 
 def _reason(error: Exception) -> str:

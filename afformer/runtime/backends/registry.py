@@ -14,10 +14,12 @@ from afformer.files import CHECKPOINT_SUFFIXES, AnyPath
 from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.runtime.backends.base import Backend, parse_device
 from afformer.runtime.choices import Device
+from afformer.spec import ModelSpec
+from afformer.spec_file import read_spec_file
 
 BackendFactory = Callable[..., Backend]
 """Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` and
-`checkpoint: CheckpointOptions` as well."""
+`checkpoint: CheckpointOptions` as well; where the caller gives a spec, with `spec: ModelSpec`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Registration:
         suffixes: File endings that it opens unless a backend is named.
         extra: The pip extra with its dependencies; empty if the package itself has them.
         any_size: Whether its models are checkpoints, which run at any input size.
+        takes_spec: Whether it opens models without a spec of their own, of which the caller gives one.
         device: Where its models run unless a device is named.
     """
 
@@ -36,6 +39,7 @@ class Registration:
     suffixes: tuple[str, ...] = ()
     extra: str = ""
     any_size: bool = False
+    takes_spec: bool = False
     device: Device = Device.CPU
 
 
@@ -97,6 +101,7 @@ class Registry:
         threads: int = 0,
         input_hw: tuple[int, int] | None = None,
         checkpoint: CheckpointOptions = AS_THE_FILE_SAYS,
+        spec: AnyPath | ModelSpec | None = None,
     ) -> Backend:
         """Opens a model file.
 
@@ -107,14 +112,16 @@ class Registry:
             threads: CPU threads; 0 leaves the choice to the backend.
             input_hw: Size to run a checkpoint at; None means its data set's usual one. An exported model has its own.
             checkpoint: What is said about a checkpoint. An exported model knows all that itself.
+            spec: What is said about an ONNX model that somebody else exported, or a spec file that says it.
 
         Raises:
             BackendError: The name, ending or device is unknown, a dependency is missing, the model has another size,
                 or the backend refuses it.
-            SpecError: The file has no readable spec.
+            SpecError: The file has no readable spec, and none is given; or it contradicts the one that is given.
         """
         path = Path(path)
         name = name or self.name_for(path)
+        self.check_spec(path, name, spec)
         factory, known = self._factory(name), self._known[name]
         device = known.device if device is None else parse_device(device)
         if known.any_size:
@@ -124,12 +131,24 @@ class Registry:
                 f"{path}: is an exported model, which knows its normalisation and classes; "
                 f"{checkpoint.named()} can only be said of a checkpoint"
             )
-        backend = factory(path, device=device, threads=threads)
+        said = {} if spec is None else {"spec": spec if isinstance(spec, ModelSpec) else read_spec_file(spec)}
+        backend = factory(path, device=device, threads=threads, **said)
         if input_hw and backend.spec.input_hw != input_hw:
             own = "x".join(map(str, backend.spec.input_hw))
             backend.close()
             raise BackendError(f"{path}: is a model for {own} only; export the checkpoint again for another size")
         return backend
+
+    def check_spec(self, path: AnyPath, name: str, spec: object) -> None:
+        """Refuses a spec that is given with a model file which has its own.
+
+        Raises:
+            BackendError: It has.
+        """
+        if spec is None or self._registration(name).takes_spec:
+            return
+        own = "is a checkpoint" if self._known[name].any_size else "has a spec of its own"
+        raise BackendError(f"{path}: {own}, and `spec` is for ONNX models without one; leave it out")
 
     def _by_suffix(self, suffix: str) -> str | None:
         return next((name for name, known in self._known.items() if suffix in known.suffixes), None)
@@ -161,9 +180,14 @@ backend_names = _registry.names
 backend_name = _registry.name_for
 model_suffixes = _registry.suffixes
 has_own_size = _registry.has_own_size
+check_spec = _registry.check_spec
 
-register("onnxruntime", Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeBackend", (".onnx",)))
-register("openvino", Registration("afformer.runtime.backends.openvino:OpenVinoBackend", (), "openvino"))
+register(
+    "onnxruntime", Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeBackend", (".onnx",), takes_spec=True)
+)
+register(
+    "openvino", Registration("afformer.runtime.backends.openvino:OpenVinoBackend", (), "openvino", takes_spec=True)
+)
 register(
     "pytorch",
     Registration("afformer.runtime.backends.pytorch:PyTorchBackend", CHECKPOINT_SUFFIXES, "export", any_size=True),
@@ -174,5 +198,7 @@ register(
 )
 register(
     "onnxruntime-tensorrt",
-    Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeTensorRtBackend", device=Device.CUDA),
+    Registration(
+        "afformer.runtime.backends.onnxruntime:OnnxRuntimeTensorRtBackend", takes_spec=True, device=Device.CUDA
+    ),
 )
