@@ -19,7 +19,7 @@ from afformer.commands.options import (
     open_model_options,
 )
 from afformer.commands.report import count, exit_with, print_json, progress_bar
-from afformer.runtime.choices import Colours
+from afformer.runtime.choices import Colours, Regions
 from afformer.runtime.opening import OpenOptions
 from afformer.streams.choices import Codec, Output
 
@@ -86,6 +86,12 @@ _LISTED = 6
     default=Colours.AUTO,
     help="Of overlays: distinct ones, the data set's palette, or ones that are distinct for the colour-blind, too.",
 )
+@enum_option(
+    "--regions",
+    of=Regions,
+    default=Regions.NONE,
+    help="Where classes are, in JSON: as outlines, or as COCO's run lengths.",
+)
 @backend_option
 @open_model_options
 @json_option
@@ -103,6 +109,7 @@ def infer(
     outlines: bool,
     names: bool,
     colours: Colours,
+    regions: Regions,
     open_options: OpenOptions,
     as_json: bool,
 ) -> None:
@@ -136,6 +143,7 @@ def infer(
         smooth=smooth,
         fps=fps,
         codec=codec,
+        regions=regions,
     )
     with progress_bar() as progress:
         on_progress = functools.partial(progress, "frames")

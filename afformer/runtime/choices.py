@@ -23,6 +23,16 @@ class Fit(Choice):
     """Left at its size and covered by overlapping tiles, whose logits are averaged; padded if smaller than a tile."""
 
 
+class Regions(Choice):
+    """How JSON describes where a class is."""
+
+    NONE = "none"
+    POLYGONS = "polygons"
+    """Outlines with their holes, corner by corner."""
+    RLE = "rle"
+    """COCO's run lengths, which are exact."""
+
+
 class Colours(Choice):
     """A choice of colours for overlays and legends. Masks have the data set's palette in any case."""
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from afformer.images import ClassMap, RGBImage, encode_image, encode_mask
-from afformer.runtime.drawing.shares import class_shares
+from afformer.runtime.choices import Regions
+from afformer.runtime.regions import describe_classes
 from afformer.runtime.render import Renderer
 from afformer.serve.refusal import Refusal
-from afformer.serve.regions import polygons, run_lengths
 from afformer.spec import ModelSpec
 
 
@@ -31,18 +30,6 @@ class Output(enum.Enum):
     """Class ids row by row: bytes, or little-endian int32 above 256 classes."""
 
 
-class Regions(enum.Enum):
-    """How JSON describes where a class is."""
-
-    NONE = "none"
-    POLYGONS = "polygons"
-    RLE = "rle"
-
-
-_REGIONS: dict[Regions, tuple[str, Callable[[ClassMap, int], Any]]] = {
-    Regions.POLYGONS: ("polygons", polygons),
-    Regions.RLE: ("rle", run_lengths),
-}
 _BY_TYPE = {
     "image/png": Output.MASK,
     "image/jpeg": Output.OVERLAY,
@@ -120,19 +107,8 @@ def write_result(
 
 
 def _described(classmap: ClassMap, spec: ModelSpec, model: str, regions: Regions) -> dict[str, Any]:
-    classes = []
-    for share in class_shares(classmap):
-        entry: dict[str, Any] = {
-            "id": share.class_id,
-            "name": spec.classes[share.class_id],
-            "pixels": share.pixels,
-            "share": share.share,
-        }
-        if regions in _REGIONS:
-            key, describe = _REGIONS[regions]
-            entry[key] = describe(classmap, share.class_id)
-        classes.append(entry)
     height, width = classmap.shape
+    classes = describe_classes(classmap, spec.classes, regions)
     return {"model": model, "width": width, "height": height, "classes": classes}
 
 

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from afformer.runtime.choices import Fit
+from afformer.runtime.choices import Fit, Regions
 from afformer.runtime.drawing.colours import overlay_colours
 from afformer.serve import examples
 from afformer.serve.bodies import packed, read_body
 from afformer.serve.pictures import decode, picture_bytes, picture_size
-from afformer.serve.results import Look, Output, Regions, choose, write_result
+from afformer.serve.results import Look, Output, choose, write_result
 from afformer.serve.served_model import ServedModel
 from afformer.serve.state import state_of
 from afformer.serve.timing import server_timing

@@ -15,7 +15,7 @@ from afformer.errors import ImageError, OutputError
 from afformer.files import AnyPath, check_name, file_identity, make_folder
 from afformer.images import ClassMap
 from afformer.opencv import single_threaded_opencv
-from afformer.runtime.choices import Colours
+from afformer.runtime.choices import Colours, Regions
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
@@ -53,6 +53,7 @@ class OutputOptions:
         fps: Frames per second of the video, for sources without a rate of their own, such as numbered pictures; None
             means `DEFAULT_FPS`.
         codec: What videos are encoded with.
+        regions: How JSON describes where a class is; for JSON files and lines.
         file: The one file to write, of one picture or of a video, in place of names made in the folder.
     """
 
@@ -69,11 +70,12 @@ class OutputOptions:
     fps: float | None = None
     codec: Codec = Codec.H264
     file: Path | None = None
+    regions: Regions = Regions.NONE
 
     def __post_init__(self) -> None:
         outputs = (self.outputs,) if isinstance(self.outputs, (str, Output)) else self.outputs
         object.__setattr__(self, "outputs", tuple(map(Output, outputs)))
-        take_choices(self, colours=Colours, codec=Codec)
+        take_choices(self, colours=Colours, codec=Codec, regions=Regions)
         if self.file is not None:
             object.__setattr__(self, "file", Path(self.file))
 
@@ -125,6 +127,7 @@ def segment_pictures(
         AfformerError: The model or the source cannot be opened, or the folder cannot be written.
     """
     folder = None if folder is None else Path(folder)
+    _check_regions(output_options)
     if folder is not None:
         check_name(folder)
     with contextlib.ExitStack() as stack:
@@ -262,6 +265,13 @@ def _check_fps(options: OutputOptions, source: FrameSource) -> None:
         )
 
 
+def _check_regions(options: OutputOptions) -> None:
+    if options.regions is not Regions.NONE and not options.json_lines and Output.JSON not in options.outputs:
+        raise OutputError(
+            f"`regions` is {options.regions.value}, but no JSON is written; ask for JSON files or lines as well"
+        )
+
+
 def _check_file(options: OutputOptions, source: FrameSource, *, several: bool) -> None:
     """Whether one file can hold what was asked for."""
     wanted = (len(options.outputs) + options.video + options.json_lines) * (2 if several else 1)
@@ -277,7 +287,7 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
     if folder is None:
         if options.outputs or options.video:
             raise OutputError("there is no folder to write into; name one, or ask for a window or JSON lines only")
-        return [JsonLinesSink(sys.stdout, renderer.classes)] if options.json_lines else []
+        return [JsonLinesSink(sys.stdout, renderer.classes, options.regions)] if options.json_lines else []
     make_folder(folder)
     if options.outputs:
         sinks.append(
@@ -287,6 +297,7 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
                 options.outputs,
                 file=options.file,
                 legend=options.legend,
+                regions=options.regions,
                 protected=source.paths,
             )
         )
@@ -307,5 +318,6 @@ def _sinks(options: OutputOptions, source: FrameSource, renderer: Renderer, fold
             )
         )
     if options.json_lines:
-        sinks.append(JsonLinesSink(options.file or folder / f"{source.name}.jsonl", renderer.classes))
+        path = options.file or folder / f"{source.name}.jsonl"
+        sinks.append(JsonLinesSink(path, renderer.classes, options.regions))
     return sinks

@@ -17,8 +17,9 @@ import numpy as np
 from afformer.errors import OutputError
 from afformer.files import check_writable, file_identity, json_text, make_folder, replacing, write_file
 from afformer.images import ClassMap, RGBImage, write_image, write_mask
+from afformer.runtime.choices import Regions
 from afformer.runtime.drawing.layout import beside, side_by_side
-from afformer.runtime.drawing.shares import class_shares
+from afformer.runtime.regions import describe_classes
 from afformer.runtime.render import Renderer
 from afformer.streams.choices import Output
 from afformer.streams.frames import Frame
@@ -70,6 +71,7 @@ class FolderSink(Sink):
 
     Args:
         file: The path of the only output of the only frame; its name is made from the frame's if left out.
+        regions: How JSON describes where a class is.
         protected: Files that must never be overwritten: the inputs.
 
     Raises:
@@ -84,13 +86,14 @@ class FolderSink(Sink):
         *,
         file: Path | None = None,
         legend: bool = False,
+        regions: Regions = Regions.NONE,
         protected: Collection[Path] = (),
     ) -> None:
         self._file = file
         self.folder = folder
         self.renderer = renderer
         self.outputs = tuple(output for output in Output if output in set(outputs))
-        self.legend = legend
+        self.legend, self._regions = legend, regions
         self._protected = {file_identity(path) for path in protected} - {None}
         self._taken: set[str] = set()
         make_folder(folder)
@@ -124,7 +127,7 @@ class FolderSink(Sink):
         return data.getvalue()
 
     def _json(self, frame: Frame, classmap: ClassMap) -> bytes:
-        report = frame_report(frame, classmap, self.renderer.classes)
+        report = frame_report(frame, classmap, self.renderer.classes, self._regions)
         return (json_text(report, indent=2) + "\n").encode()
 
     def _free_name(self, name: str) -> str:
@@ -147,15 +150,17 @@ class JsonLinesSink(Sink):
 
     Args:
         target: The file, or a text stream (such as `sys.stdout`) that is flushed after each line and stays open.
+        classes: Their names.
+        regions: How to describe where a class is.
 
     Raises:
         OutputError: Nothing can be written there.
     """
 
-    def __init__(self, target: Path | TextIO, classes: Sequence[str]) -> None:
+    def __init__(self, target: Path | TextIO, classes: Sequence[str], regions: Regions = Regions.NONE) -> None:
         self._path = target if isinstance(target, Path) else None
         self._stream = None if isinstance(target, Path) else target
-        self._classes = tuple(classes)
+        self._classes, self._regions = tuple(classes), regions
         self._file = contextlib.ExitStack()
         self._failed = False
         if self._path:
@@ -167,7 +172,7 @@ class JsonLinesSink(Sink):
             "index": frame.index,
             "time_s": None if frame.time_s is None else round(frame.time_s, 6),
             "captured_at": utc.isoformat(timespec="milliseconds") if utc else None,
-            **frame_report(frame, classmap, self._classes),
+            **frame_report(frame, classmap, self._classes, self._regions),
         }
         if self._failed:
             raise OutputError(f"{self._path}: JSON lines could not be written before this one")
@@ -208,15 +213,14 @@ class JsonLinesSink(Sink):
         return stream
 
 
-def frame_report(frame: Frame, classmap: ClassMap, classes: Sequence[str]) -> dict[str, Any]:
-    """What is in a picture, as plain data: its classes, the largest first, with pixels and share (0..1)."""
+def frame_report(
+    frame: Frame, classmap: ClassMap, classes: Sequence[str], regions: Regions = Regions.NONE
+) -> dict[str, Any]:
+    """What is in a picture, as plain data: its classes, the largest first, with pixels, share (0..1), and regions."""
     height, width = classmap.shape
     return {
         "picture": str(frame.path) if frame.path else frame.name,
         "width": width,
         "height": height,
-        "classes": [
-            {"id": share.class_id, "name": classes[share.class_id], "pixels": share.pixels, "share": share.share}
-            for share in class_shares(classmap)
-        ],
+        "classes": describe_classes(classmap, classes, regions),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from afformer import Segmenter, assets
 from afformer.images import read_image, read_label
 from afformer.runtime.choices import Colours
 from afformer.runtime.render import Renderer
-from tests.builders.cli import run
+from tests.builders.cli import error_of, run
+from tests.builders.regions import from_rle
 
 PICTURE = assets.pictures()[0]
 
@@ -47,4 +49,19 @@ def test_colors_that_do_not_exist_are_refused_with_the_choices(tmp_path: Path) -
     result = run("infer", assets.MODEL, PICTURE, "-o", tmp_path / "out", "--colors", "rainbow")
     assert result.exit_code == 2
     assert "'auto', 'dataset', 'colorblind'" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_tells_where_each_class_is(tmp_path: Path) -> None:
+    command = ("infer", assets.MODEL, PICTURE, "-o", tmp_path)
+    assert run(*command, "--write", "json,npy,jsonl", "--regions", "rle").exit_code == 0
+    classmap = np.load(next(tmp_path.glob("*.npy")))
+    for file in (next(tmp_path.glob("*.json")), next(tmp_path.glob("*.jsonl"))):
+        for entry in json.loads(file.read_text())["classes"]:
+            np.testing.assert_array_equal(from_rle(entry["rle"]), classmap == entry["id"])
+
+
+def test_regions_without_json_to_hold_them_are_refused(tmp_path: Path) -> None:
+    refused = run("infer", assets.MODEL, PICTURE, "-o", tmp_path / "out", "--regions", "polygons")
+    assert "--regions is polygons, but no JSON is written" in error_of(refused)
     assert not (tmp_path / "out").exists()

@@ -6,9 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -16,6 +14,7 @@ from afformer.images import RGBImage
 from afformer.runtime.choices import Fit
 from afformer.runtime.render import Renderer
 from afformer.runtime.segmenter import Segmenter
+from tests.builders.regions import from_polygons, from_rle
 from tests.builders.serving import Running
 
 
@@ -115,28 +114,6 @@ def test_json_tells_classes_shares_and_regions_exactly(
         assert entry["share"] == pytest.approx(own.mean())
         drawn = from_rle(entry["rle"]) if regions == "rle" else from_polygons(entry["polygons"], own.shape)
         np.testing.assert_array_equal(drawn, own)
-
-
-def from_rle(rle: dict[str, Any]) -> Any:
-    values = np.arange(len(rle["counts"])) % 2 == 1
-    height, width = rle["size"]
-    return np.repeat(values, rle["counts"]).reshape(width, height).T
-
-
-def from_polygons(regions: list[dict[str, Any]], shape: tuple[int, ...]) -> Any:
-    """Regions are filled, then the inside of their holes is emptied; the holes' corners belong to the class."""
-    mask = np.zeros(shape, bool)
-    for region in regions:
-        own = filled(region["outer"], shape)
-        for hole in region["holes"]:
-            edge = cv2.polylines(np.zeros(shape, np.uint8), [np.array(hole, np.int32)], True, 1).astype(bool)
-            own &= ~filled(hole, shape) | edge
-        mask |= own
-    return mask
-
-
-def filled(ring: list[list[int]], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    return cv2.fillPoly(np.zeros(shape, np.uint8), [np.array(ring, np.int32)], 1).astype(bool)
 
 
 def test_no_regions_come_unless_asked_for(server: Running, png_file: bytes) -> None:

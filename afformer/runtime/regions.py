@@ -1,15 +1,43 @@
-"""The regions of a class as numbers: run lengths, which are exact, and polygons."""
+"""The classes of a class map as plain data: pixels, shares, and where they are, as run lengths or polygons."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
 from afformer.images import ClassMap
+from afformer.runtime.choices import Regions
+from afformer.runtime.drawing.shares import class_shares
 
 Ring = list[list[int]]
+
+
+def describe_classes(classmap: ClassMap, names: Sequence[str], regions: Regions = Regions.NONE) -> list[dict[str, Any]]:
+    """The classes that occur, the largest first.
+
+    Args:
+        classmap: `(H, W)` class ids.
+        names: Of all classes.
+        regions: Whether and how to tell where each class is.
+
+    Returns:
+        Of each class `id`, `name`, `pixels`, `share` (0..1), and `rle` or `polygons` if asked for.
+    """
+    described = []
+    for share in class_shares(classmap):
+        entry: dict[str, Any] = {
+            "id": share.class_id,
+            "name": names[share.class_id],
+            "pixels": share.pixels,
+            "share": share.share,
+        }
+        if regions in _DESCRIPTIONS:
+            entry[regions.value] = _DESCRIPTIONS[regions](classmap, share.class_id)
+        described.append(entry)
+    return described
 
 
 def run_lengths(classmap: ClassMap, class_id: int) -> dict[str, Any]:
@@ -43,3 +71,6 @@ def polygons(classmap: ClassMap, class_id: int) -> list[dict[str, Any]]:
         for number, (ring, parent) in enumerate(zip(rings, parents, strict=True))
         if parent < 0
     ]
+
+
+_DESCRIPTIONS: dict[Regions, Callable[[ClassMap, int], Any]] = {Regions.POLYGONS: polygons, Regions.RLE: run_lengths}
