@@ -9,6 +9,7 @@ from typing import Any
 
 from afformer.errors import AfformerError
 from afformer.measure.machine import Machine
+from afformer.measure.tables import plain
 
 
 class State(enum.Enum):
@@ -53,8 +54,7 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
-        findings = [{**dataclasses.asdict(f), "state": f.state.value} for f in self.findings]
-        return {"machine": self.machine.to_json(), "findings": findings}
+        return dict(plain(self))
 
     def to_text(self) -> str:
         """A table for people."""

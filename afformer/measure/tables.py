@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,13 +42,15 @@ def milliseconds(seconds: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A data class, or what it holds, for `json.dumps`: paths as text, nan as None."""
+    """A data class, or what it holds, for `json.dumps`: paths as text, enums as values, what is not finite as None."""
     if dataclasses.is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
+    if isinstance(value, enum.Enum):
+        return value.value
     if isinstance(value, Path):
         return str(value)
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

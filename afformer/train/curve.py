@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from afformer.foreign import quoted, text
+from afformer.measure.tables import plain
 
 WIDTH, HEIGHT = 720, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 56, 40, 40
@@ -46,23 +47,21 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; nan becomes None."""
-        plain = dataclasses.asdict(self)
-        plain["per_class_iou"] = {n: None if iou != iou else iou for n, iou in self.per_class_iou.items()}  # noqa: PLR0124
-        return plain
+        return dict(plain(self))
 
     @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Check:
+    def from_json(cls, found: dict[str, Any]) -> Check:
         """What `to_json` wrote.
 
         Raises:
             ValueError: Values are not what they should be; further `foreign.UNREADABLE`.
         """
-        step, shares = plain["step"], plain["per_class_iou"].items()
+        step, shares = found["step"], found["per_class_iou"].items()
         if type(step) is not int or not 0 < step < _MOST_STEPS:
             raise ValueError(f"a check at step {quoted(step)}")
         return cls(
             step,
-            **{name: _finite(plain[name]) for name in ("epoch", "seconds", "loss", "miou", "pixel_accuracy")},
+            **{name: _finite(found[name]) for name in ("epoch", "seconds", "loss", "miou", "pixel_accuracy")},
             per_class_iou={text(name): math.nan if iou is None else _finite(iou) for name, iou in shares},
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import json
 import math
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from afformer.measure.pictures import Failure
+from afformer.measure.tables import plain
 from afformer.measure.timing import Timing
 from afformer.quantize.accuracy import Accuracy
 from afformer.quantize.search import SearchLog
@@ -206,12 +206,12 @@ class QuantizeReport:
 
     def to_json(self) -> str:
         """The report as one JSON object; numbers that are not finite become null."""
-        fields = dataclasses.asdict(self)
+        fields = plain(self)
         del fields["speed"]["seconds"]  # stands in `after`
         fields["calibration"] = _renamed(fields["calibration"], _CALIBRATION_KEYS)
-        fields["losses"] = [dataclasses.asdict(change) for change in self.losses()]
+        fields["losses"] = plain(self.losses())
         fields = {"verdict": _judgement(self.verdict), **_renamed(fields, _REPORT_KEYS)}
-        return json.dumps(_plain(fields), indent=1, allow_nan=False) + "\n"
+        return json.dumps(fields, indent=1, allow_nan=False) + "\n"
 
 
 def _points(change: ClassChange) -> float:
@@ -231,15 +231,3 @@ def _judgement(verdict: Verdict) -> dict[str, Any]:
 
 def _renamed(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in fields.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, enum.Enum):
-        return value.value
-    return str(value) if isinstance(value, Path) else value
