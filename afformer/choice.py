@@ -1,4 +1,4 @@
-"""Enums that also take their members' strings, and refuse anything else with the choices."""
+"""Enums that also take their members' strings; for anything else the error lists the choices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from afformer.errors import ChoiceError
 
 
 class Choice(enum.Enum):
-    """Base of what a caller chooses: `Fit("pad")` is `Fit.PAD`, `Fit("none")` raises `ChoiceError`."""
+    """Base of all choices that a caller makes: `Fit("pad")` is `Fit.PAD`, `Fit("none")` raises `ChoiceError`."""
 
     @classmethod
     def _missing_(cls, value: object) -> Choice:

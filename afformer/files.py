@@ -58,7 +58,7 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
-    """Refuses a path before the work whose result could not be written there; creates missing parent folders.
+    """Refuses a path that cannot be written to, before the work is done; creates missing parent folders.
 
     Args:
         path: The file to write.
@@ -79,7 +79,7 @@ def check_writable(path: Path, inputs: Iterable[Path | None] = ()) -> None:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """What a file has in common with all its links, soft and hard; None if there is no such file."""
+    """Identifies a file under all its names, links included; None if there is no such file."""
     try:
         found = path.stat()
     except OSError:  # missing, or in a place that cannot be looked at: whoever opens it says so
@@ -110,12 +110,12 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def check_name(path: Path) -> None:
-    """Refuses what no file or folder can be called.
+    """Refuses names that no file or folder can have.
 
     Raises:
         OutputError: The path holds a NUL character.
     """
-    if "\0" in str(path):  # the system's functions raise a ValueError, which would look like a fault of ours
+    if "\0" in str(path):  # the system's functions raise a ValueError, which would look like a bug of ours
         raise OutputError(f"{str(path)!r}: holds a NUL character, which no path may; choose another place")
 
 

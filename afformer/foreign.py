@@ -1,11 +1,11 @@
-"""Texts and JSON that others wrote: whatever is in them ends in the right value, or in one of `UNREADABLE`."""
+"""Texts and JSON from outside: reading one gives the right value or raises one of `UNREADABLE`."""
 
 from __future__ import annotations
 
 import reprlib
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading JSON raises, and making values of what is in it, if it is not what was expected."""
+"""What is raised by reading JSON, and by making values of it, if it is not what was expected."""
 
 _LONGEST = 160
 _repr = reprlib.Repr()
@@ -27,7 +27,7 @@ def text(value: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value as it stands in an error: one short line."""
+    """A value as an error shows it: one short line."""
     return _repr.repr(value)
 
 

@@ -1,12 +1,12 @@
-"""How long work tells how far it is."""
+"""How long-running work reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much."""
+"""Called with the step's name, how much of it is done, and the total."""
 
 
 def no_progress(step: str, done: int, total: int) -> None:
-    """For callers that do not want to know."""
+    """For callers that show no progress."""

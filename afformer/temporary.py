@@ -1,4 +1,4 @@
-"""Names for files and folders that are not finished yet.
+"""Temporary names for files and folders that are being written.
 
 An output has a few such names of its own, in order, so that its next run finds what a killed one has left and removes
 it. Who works under a name holds a lock on it, which the system releases however the process ends.
@@ -22,7 +22,7 @@ if sys.platform != "win32":
     import fcntl
 
 _NAMES = 8
-"""Processes that may write the same output at once before names are random, which nobody finds again."""
+"""Processes that may write the same output at once; any more get random names, whose leftovers nobody finds."""
 
 
 @contextlib.contextmanager
@@ -127,7 +127,7 @@ def _remove_if_left(path: Path) -> bool:
             return False
         _lock(lock)
         return _remove(path, lock)
-    except BlockingIOError:  # its process lives
+    except BlockingIOError:  # its process is still running
         return False
     finally:
         os.close(lock)

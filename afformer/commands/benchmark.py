@@ -32,10 +32,10 @@ from afformer.runtime.opening import OpenOptions
 @size_option
 @spec_option
 @click.option("--image", "picture", type=FilePath, help="Picture to segment. Default: a bundled one of 1280x720.")
-@click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="Calls of each that count.")
+@click.option("--calls", type=click.IntRange(1), default=100, show_default=True, help="Timed calls of each model.")
 @click.option("--profile", is_flag=True, help="Show the ten slowest operators.")
-@click.option("--images", type=FilePath, help="Folder of pictures for an mIoU column; needs --labels.")
-@click.option("--labels", type=FilePath, help="Folder of their label files.")
+@click.option("--images", type=FilePath, help="Folder of labelled pictures, to add an mIoU column; needs --labels.")
+@click.option("--labels", type=FilePath, help="Folder of the labels of these pictures.")
 @read_labels_options
 @checkpoint_options()
 @json_option

@@ -12,7 +12,7 @@ from afformer.extras import EXPORT_PACKAGES
 
 
 def demo_model(folder: Path, say: Callable[[str], None]) -> Path:
-    """Exports the bundled checkpoint into a folder where PyTorch is installed; otherwise takes the bundled model."""
+    """Exports the bundled checkpoint if PyTorch is installed; otherwise takes the bundled model."""
     if not all(importlib.util.find_spec(name) for name in EXPORT_PACKAGES):
         say('PyTorch and ONNX are not installed (pip install "afformer[export]"): using the bundled model')
         return assets.MODEL

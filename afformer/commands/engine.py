@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @click.option("--max-drop", type=click.FloatRange(0), help="Points of agreement that INT8 may lose. Default: 1.")
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option(
-    "--workspace", "workspace_mib", type=click.IntRange(1), metavar="MIB", help="GPU memory that a layer may use."
+    "--workspace", "workspace_mib", type=click.IntRange(1), metavar="MIB", help="GPU memory that one layer may use."
 )
-@click.option("--timing-cache", type=FilePath, help="File of measured kernels, to start from and add to.")
+@click.option("--timing-cache", type=FilePath, help="File of measured kernels: read first, then extended.")
 @click.option("--version-compatible", is_flag=True, help="Let later versions of TensorRT run the engine.")
 @click.option("--hardware-compatible", is_flag=True, help="Let other GPUs, Ampere or later, run it. Not on Jetson.")
 @click.option("--rtx", is_flag=True, help="Build with TensorRT-RTX: for GeForce and RTX GPUs, on any machine.")
@@ -56,7 +56,7 @@ def engine(
     from afformer.tensorrt.packages import Library
 
     if calibration is None and (max_drop is not None or allow_drop):
-        raise click.UsageError("--max-drop and --allow-drop are for INT8 that is made here; name --images as well.")
+        raise click.UsageError("--max-drop and --allow-drop need --images: they apply to INT8 that is made here.")
     options = EngineOptions(
         library=Library.TENSORRT_RTX if rtx else Library.TENSORRT,
         workspace_mib=workspace_mib,

@@ -14,14 +14,14 @@ from afformer.model.choices import CheckpointOptions
 from afformer.spec import InputKind, OutputKind, Precision
 
 _TITLES = {"normalisation": "normalisation", "weights": "weights", "classes": "class names"}
-"""Of what a spec's provenance tells."""
+"""The facts of a spec's provenance."""
 
 
 @click.command()
 @click.argument("checkpoint", type=CheckpointFile)
 @click.option("-o", "--out", type=FilePath, required=True, help="The .onnx file to write.")
 @click.option("--size", "input_hw", type=hxw, required=True, help="Input size, from 64x64 up.")
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures a call.")
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures per call.")
 @enum_option(
     "--input",
     of=InputKind,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from afformer.streams.segment import SegmentReport
 
 _SIGNAL_CODES = {"INTERRUPTED": 130, "TERMINATED": 143}
-"""Exit codes after endings of a flow, as shells have them."""
+"""Exit codes by how the flow ended, as in shells."""
 _FILES = {output.name.lower().replace("_", "-"): output for output in Output}
 _WRITTEN = (*_FILES, "video", "jsonl")
 _FOLDER = "afformer-output"
@@ -51,9 +51,9 @@ _FILE_SUFFIXES = frozenset(
         "avi",
     ]
 )
-"""What `-o` ends with where it names a file."""
+"""Suffixes by which `-o` names a file."""
 _LISTED = 6
-"""Written files that are named; of the others the number is told."""
+"""Written files that are listed; the rest are only counted."""
 
 
 @click.command()
@@ -71,12 +71,17 @@ _LISTED = 6
 )
 @click.option("--show", is_flag=True, help="Open a window. q: quit, space: pause or next, s: screenshot, l: legend.")
 @click.option(
-    "--smooth", type=click.IntRange(1, 255), default=1, help="Frames in a row that a pixel needs to change its class."
+    "--smooth",
+    type=click.IntRange(1, 255),
+    default=1,
+    help="A pixel changes its class after this many frames in a row.",
 )
 @click.option("--fps", type=float, help="Frame rate of the video, for sources without one, such as pictures.")
-@enum_option("--codec", of=Codec, default=Codec.H264, help="Of the video.")
+@enum_option("--codec", of=Codec, default=Codec.H264, help="Codec of the annotated video.")
 @click.option("--legend", is_flag=True, help="Draw a legend.")
-@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of overlays' colours.")
+@click.option(
+    "--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Opacity of the colours in overlays."
+)
 @click.option("--outlines/--no-outlines", default=True, help="Draw lines between classes in overlays.")
 @click.option("--names/--no-names", default=True, help="Write class names on the larger regions of overlays.")
 @enum_option(
@@ -84,7 +89,7 @@ _LISTED = 6
     "colours",
     of=Colours,
     default=Colours.AUTO,
-    help="Of overlays: distinct ones, the data set's palette, or ones that are distinct for the colour-blind, too.",
+    help="Colours of overlays: distinct ones, the data set's palette, or ones that the colour-blind tell apart, too.",
 )
 @enum_option(
     "--regions",
@@ -159,7 +164,7 @@ def infer(
 
 
 def _model_and_source(arguments: tuple[str, ...], backend: str | None) -> tuple[Path, tuple[str, ...]]:
-    """What runs, and what is segmented: without a model, the bundled one, which is told on stderr."""
+    """What runs, and what is segmented: without a model, the bundled one, which is announced on stderr."""
     first, *rest = arguments
     if _is_model(first) or backend or (rest and not _is_source(first)):
         if not rest:

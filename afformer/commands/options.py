@@ -103,7 +103,7 @@ spec_option = click.option(
 dataset_option = click.option(
     "--dataset", type=click.Choice(list(DATASETS)), help="Label convention. Default: the model's own data set."
 )
-html_option = click.option("--html", type=FilePath, help="HTML file to write, with pictures of what is wrong.")
+html_option = click.option("--html", type=FilePath, help="HTML report to write, with pictures.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
@@ -121,9 +121,11 @@ def read_labels_options(command: Command) -> Command:
         click.option(
             "--label-offset",
             type=int,
-            help="Added to an id to give its class: -1 for labels from 1, whose 0 is ignored; 0 for ids as they are.",
+            help="Number added to an id to give its class: -1 for labels that count from 1; 0 for ids as they are.",
         ),
-        click.option("--label-map", type=FilePath, help="Text file: an id and its class (or: ignore) a line."),
+        click.option(
+            "--label-map", type=FilePath, help="Text file, one line per id: the id and its class, or 'ignore'."
+        ),
         click.option("--ignore-label", type=int, multiple=True, help="Another id to ignore; may be repeated."),
     )
     decorated: Command = with_label_options
@@ -137,12 +139,14 @@ def channels(value: str) -> Channels:
     try:
         first, second, third = (float(part) for part in value.split(","))
     except ValueError as error:
-        raise click.BadParameter(f"'{value}' is not three numbers; expected such as 123.675,116.28,103.53") from error
+        raise click.BadParameter(
+            f"'{value}' is not three numbers; expected something like 123.675,116.28,103.53"
+        ) from error
     return first, second, third
 
 
 def checkpoint_options(*, with_dataset: bool = False) -> Decorator:
-    """Options that say what a checkpoint's file does not, or override it; the command gets them as `said`."""
+    """Options that override a checkpoint's file or fill its gaps; the command gets them as `said`."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -173,14 +177,17 @@ _CHECKPOINT_OPTIONS = (
     click.option(
         "--mean", type=channels, help="A checkpoint's mean, 0..255, in its channel order. Default: the file's."
     ),
-    click.option("--std", type=channels, help="Its standard deviation, likewise."),
+    click.option("--std", type=channels, help="A checkpoint's standard deviation, in the same form."),
     enum_option("--channel-order", of=ColorOrder, help="Order of its input channels. Default: the file's."),
     enum_option(
-        "--weights", of=Weights, default=Weights.AUTO, help="Of a file with several; auto: the moving average if any."
+        "--weights",
+        of=Weights,
+        default=Weights.AUTO,
+        help="Which weights, if a file has several; auto: the moving average if there is one.",
     ),
-    click.option("--classes", type=FilePath, help="File of its class names: one a line, or JSON."),
-    click.option("--palette", type=FilePath, help="File of its colours: r g b or #rrggbb a line, JSON or .npy."),
-    click.option("--threshold", type=float, help="Sigmoid above which its one-channel head says foreground."),
+    click.option("--classes", type=FilePath, help="File of its class names: one per line, or JSON."),
+    click.option("--palette", type=FilePath, help="File of its colours: r g b or #rrggbb per line, JSON or .npy."),
+    click.option("--threshold", type=float, help="Sigmoid above which a one-channel head means foreground."),
 )
 
 

@@ -19,7 +19,7 @@ def package(model: Path, folder: Path, spec: Path | None, as_json: bool) -> None
     """Put MODEL, its spec and labels, and the C++ runtime into one folder for a device.
 
     MODEL is an .onnx, which runs on ONNX Runtime there (INT8: of the targets x86 and arm), or an .engine with its JSON
-    beside it. The folder's README tells how to build and run it.
+    beside it. The folder's README says how to build and run it.
     """
     from afformer.package import package_model
 

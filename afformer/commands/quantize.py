@@ -33,7 +33,7 @@ from afformer.runtime.opening import OpenOptions
     type=click.FloatRange(0),
     default=MAX_DROP,
     show_default=True,
-    help="Points of mIoU (without labels: of pixels) it may lose; inf for any.",
+    help="Points of mIoU (without labels: of pixels) that it may lose; inf: any.",
 )
 @click.option("--val-images", type=FilePath, help="Folder of pictures to measure on. Default: those of --calibration.")
 @click.option("--val-labels", type=FilePath, help="Folder of their labels. Default: the float model is the truth.")

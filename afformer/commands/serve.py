@@ -14,25 +14,33 @@ from afformer.runtime.opening import OpenOptions
 @click.command()
 @click.argument("models", nargs=-1, metavar="[[NAME=]MODEL[,workers=N][,threads=N]]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 means all.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 picks a free one."
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Copies of each model.")
 @click.option(
     "--max-wait-ms",
     type=click.FloatRange(0, 1000),
     default=2,
     show_default=True,
-    help="How long a request may wait for others, to fill the batch of a model that has one.",
+    help="How long a request waits for others to fill the batch of a model exported with one.",
 )
 @click.option(
     "--queue", type=click.IntRange(1), default=64, show_default=True, help="Requests that may wait for a model."
 )
 @click.option(
-    "--deadline", type=click.FloatRange(0.001), default=30, show_default=True, help="Seconds to an answer, or 503."
+    "--deadline",
+    type=click.FloatRange(0.001),
+    default=30,
+    show_default=True,
+    help="Seconds after which a request gets 503.",
 )
-@click.option("--connections", type=click.IntRange(1), default=256, show_default=True, help="Open at a time.")
-@click.option("--max-body", type=click.IntRange(1), default=32, show_default=True, help="MiB of a request.")
-@click.option("--max-pixels", type=click.IntRange(1), default=40, show_default=True, help="Millions, of a picture.")
-@click.option("--max-memory", type=click.IntRange(1), default=1024, show_default=True, help="MiB of requests held.")
+@click.option("--connections", type=click.IntRange(1), default=256, show_default=True, help="Open connections.")
+@click.option("--max-body", type=click.IntRange(1), default=32, show_default=True, help="Largest request, MiB.")
+@click.option(
+    "--max-pixels", type=click.IntRange(1), default=40, show_default=True, help="Largest picture, megapixels."
+)
+@click.option("--max-memory", type=click.IntRange(1), default=1024, show_default=True, help="Memory for requests, MiB.")
 @click.option("--api-key-file", type=FilePath, help="File with the API key. Default: AFFORMER_API_KEY, or no key.")
 @backend_option
 @open_model_options
@@ -54,7 +62,7 @@ def serve(
 ) -> None:
     """Serve MODELs over HTTP: a page to try them on, /v1/segment for pictures, Open Inference Protocol v2 for tensors.
 
-    Without a MODEL, the bundled one is served. SIGTERM or Ctrl-C ends the server once what it accepted is answered.
+    Without a MODEL, the bundled one is served. On SIGTERM or Ctrl-C the server answers what it has accepted, then ends.
     """
     with requires_extra("serve"):
         from afformer.serve import server

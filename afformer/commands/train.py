@@ -22,17 +22,21 @@ Share = click.FloatRange(0, 1)
 @click.command()
 @click.argument("data", type=FilePath)
 @click.option("-o", "--out", type=FilePath, help="The .pth or .safetensors checkpoint to write.")
-@click.option("--names", type=FilePath, help="Text file that names your own classes, one a line, id 0 first.")
-@click.option("--dataset", type=click.Choice(list(DATASETS)), help="Known classes and labels, instead of --names.")
+@click.option("--names", type=FilePath, help="Text file of your own class names, one per line, id 0 first.")
+@click.option("--dataset", type=click.Choice(list(DATASETS)), help="A known data set, instead of --names.")
 @click.option("--variant", type=click.Choice(["tiny", "small", "base"]), default="tiny", show_default=True)
 @click.option("--init", type=FilePath, help="Checkpoint to start from; default: random weights.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), default=400, show_default=True, help="Budget.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Budget in time instead of epochs.")
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Pictures a step.")
-@click.option("--crop", "crop_hw", type=hxw, default="360x480", show_default=True, help="What the network sees.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Pictures per step.")
+@click.option("--crop", "crop_hw", type=hxw, default="360x480", show_default=True, help="Size of training crops.")
 @click.option("--lr", type=click.FloatRange(0, min_open=True), default=2e-3, show_default=True, help="Peak rate.")
 @click.option(
-    "--averaging", type=click.FloatRange(0, 1, max_open=True), default=0.999, show_default=True, help="Of weights."
+    "--averaging",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.999,
+    show_default=True,
+    help="Moving average of the weights: share of the old.",
 )
 @click.option(
     "--scale",
@@ -41,27 +45,29 @@ Share = click.FloatRange(0, 1)
     default=(0.6, 2.2),
     show_default=True,
     metavar="MIN MAX",
-    help="Random size of the pictures.",
+    help="Range of random scaling.",
 )
 @click.option("--flip/--no-flip", default=True, help="Swap left and right at random.")
-@click.option("--paste", type=Share, default=0.5, show_default=True, help="Share with things pasted from another.")
-@click.option("--sky", type=Share, default=0.35, show_default=True, help="Share with another sky.")
-@click.option("--shadow", type=Share, default=0.3, show_default=True, help="Share with a shadow.")
-@click.option("--colour", type=click.FloatRange(0), default=1.0, show_default=True, help="Strength of other colours.")
+@click.option("--paste", type=Share, default=0.5, show_default=True, help="Share of pictures with pasted objects.")
+@click.option("--sky", type=Share, default=0.35, show_default=True, help="Share of pictures with another sky.")
+@click.option("--shadow", type=Share, default=0.3, show_default=True, help="Share of pictures with a shadow.")
+@click.option("--colour", type=click.FloatRange(0), default=1.0, show_default=True, help="Strength of colour changes.")
 @enum_option("--device", of=Device, default=Device.CPU, help="Where to train.")
-@click.option("--bfloat16/--float32", default=None, help="Arithmetic; default: bfloat16 on cuda, float32 on the CPU.")
+@click.option("--bfloat16/--float32", default=None, help="Number format. Default: bfloat16 on cuda, float32 on cpu.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--checks", type=click.IntRange(1), default=20, show_default=True, help="Times to validate and save.")
-@click.option("--stop-after", type=click.IntRange(1), metavar="CHECK", help="Stop then; the same command goes on.")
+@click.option("--checks", type=click.IntRange(1), default=20, show_default=True, help="How often to validate and save.")
+@click.option(
+    "--stop-after", type=click.IntRange(1), metavar="CHECK", help="Stop after this one; the same command goes on."
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Threads that read pictures.")
 @click.option(
     "--memory-gb",
     type=click.FloatRange(0),
     default=8.0,
     show_default=True,
-    help="Pictures are kept in memory up to this, else read for every batch.",
+    help="Pictures up to this size are kept in memory; more are read for every batch.",
 )
-@click.option("--sheet", type=FilePath, help="Only write a picture of changed pictures with their labels, to look at.")
+@click.option("--sheet", type=FilePath, help="Write a sheet of changed pictures and labels instead of training.")
 @json_option
 def train(
     *,

@@ -18,7 +18,7 @@ IGNORE = 255
 """Train id of a pixel that is not counted."""
 
 NO_ID = -1
-"""Stands for the id of a class that no single id of the files means."""
+"""In place of an id, for a class to which no single id in the files belongs."""
 
 _UNKNOWN = -1
 _LISTED = 5

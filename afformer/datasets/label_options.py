@@ -16,12 +16,12 @@ _IGNORED = "ignore"
 
 @dataclasses.dataclass(frozen=True)
 class LabelOptions:
-    """How the ids of label files become classes; nothing said leaves it to the data set's convention.
+    """How the ids of label files become classes; without any option, by the data set's convention.
 
     Attributes:
         offset: Added to an id to give its class. -1 is for labels that count from 1; their 0 is ignored, which
             trainers call `reduce_zero_label`. 0 is for labels whose ids are the classes.
-        map: A text file of an id and its class a line: `7 road`, `7 0` or `0 ignore`.
+        map: A text file with an id and its class on each line: `7 road`, `7 0` or `0 ignore`.
         ignore: More ids that mean no class.
     """
 

@@ -1,4 +1,4 @@
-"""A data set of one's own, described by a text file: one class a line, in the order of the ids in the labels.
+"""A data set of your own, described by a text file: one class per line, in the order of the ids in the labels.
 
     sky
     road #804080
@@ -24,7 +24,7 @@ def read_names(path: Path) -> Dataset:
     """Reads a names file.
 
     Raises:
-        AfformerError: The file cannot be read, is empty, has an empty line, a name twice, or too many classes.
+        AfformerError: The file cannot be read, is empty, has an empty line, a repeated name, or too many classes.
     """
     try:
         lines = path.read_text("utf-8-sig").rstrip().splitlines()
@@ -33,7 +33,7 @@ def read_names(path: Path) -> Dataset:
     found = [_read(line.strip(), number, path) for number, line in enumerate(lines, 1)]
     names = tuple(name for name, _ in found)
     if not names:
-        raise AfformerError(f"{path}: is empty; expected one class name a line")
+        raise AfformerError(f"{path}: is empty; expected one class name per line")
     if len(names) > IGNORE:
         raise AfformerError(f"{path}: names {len(names)} classes, but labels of 8 bits tell at most {IGNORE} apart")
     for number, name in enumerate(names, 1):

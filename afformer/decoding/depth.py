@@ -17,7 +17,7 @@ Samples = npt.NDArray[np.integer] | npt.NDArray[np.floating]
 
 
 class DepthError(ValueError):
-    """Values that no rule makes a picture of; the message completes "path: "."""
+    """Values that no rule turns into a picture; the message completes "path: "."""
 
 
 def eight_bits(samples: npt.NDArray[np.generic], declared_max: int | None = None) -> npt.NDArray[np.uint8]:

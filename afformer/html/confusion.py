@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _CLASSES = 24
-"""Rows of the largest table that can still be read."""
+"""More rows than this cannot be read."""
 _MISTAKES = 12
 _OTHERS = "all others"
 

@@ -15,7 +15,7 @@ from afformer.runtime.render import Renderer
 from afformer.spec import RGB
 
 _WIDTH, _HEIGHT = 480, 640
-"""Pixels that a picture is shrunk to, so that a page stays small."""
+"""Larger pictures are shrunk to this size in pixels, so that a page stays small."""
 _QUALITY = 88
 _MARK = (255, 0, 160)
 

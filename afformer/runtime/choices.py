@@ -6,7 +6,7 @@ from afformer.choice import Choice
 
 
 class Device(Choice):
-    """Where a model runs. What was asked for and is not there is an error, never a silent CPU."""
+    """Where a model runs. A missing device is an error; the CPU never takes its place silently."""
 
     CPU = "cpu"
     CUDA = "cuda"

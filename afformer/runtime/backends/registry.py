@@ -68,7 +68,7 @@ class Registry:
         return tuple(self._known)
 
     def suffixes(self) -> frozenset[str]:
-        """Of all files that a backend opens without being asked for by name."""
+        """The suffixes of all files that are opened without naming a backend."""
         return frozenset(suffix for known in self._known.values() for suffix in known.suffixes)
 
     def name_for(self, path: AnyPath) -> str:

@@ -1,4 +1,4 @@
-"""Which colours classes have in overlays: distinct, alive over bright and dark pictures, near the palette."""
+"""The colours of classes in overlays: distinct, visible on bright and dark pictures, near the palette."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ROUNDS, _SWEEPS = 4, 60
 
 @dataclasses.dataclass(frozen=True)
 class _Needs:
-    """What colours are chosen by.
+    """The rules that colours are chosen by.
 
     Attributes:
         lightness: OKLab's lightness, from, to and number of steps: neither black nor white.
@@ -117,7 +117,7 @@ def _differences(rgb: npt.NDArray[np.int64], needs: _Needs) -> Floats:
 
 
 def _expected(classes: tuple[str, ...], palette: tuple[RGB, ...]) -> Floats:
-    """`(classes, 3)` OKLab: the palette's colours, or what the names make expect, and no hue dull."""
+    """`(classes, 3)` OKLab: the palette's colours, or the colours that names suggest; dull hues made vivid."""
     words = [re.findall(r"[a-z]+", name.lower()) for name in classes]
     named = [next((_EXPECTED[word] for word in some if word in _EXPECTED), None) for some in words]
     lab = oklab.from_rgb(np.array([name or colour for name, colour in zip(named, palette, strict=True)]))

@@ -17,9 +17,9 @@ _INK: RGB = (33, 37, 41)
 _FAINT_INK: RGB = (110, 117, 125)
 _PAPER = 255
 _SMALL_ROWS = 40
-"""So many lines of a small legend would fill the frame's height."""
+"""Lines of a small legend that would fill the frame's height: sets the font size."""
 _LEAST_SHARE = 0.001
-"""What a class must take of a frame to get a line in a small legend."""
+"""Share of a frame that a class needs to get a line in a small legend."""
 _STEP = 4
 """A small legend looks at every fourth pixel of every fourth row."""
 
@@ -118,7 +118,7 @@ def _swatch(panel: RGBImage, at: tuple[int, int], side: int, colour: RGB) -> Non
 
 
 def _row_height(height: int, count: int) -> int:
-    """A sixteenth of the panel, less where more classes are to fit, never too small to read."""
+    """A sixteenth of the panel, or less to fit more classes in, but never too small to read."""
     return int(min(40, max(20, min(height / 16, height / (count + 1)))))
 
 

@@ -13,19 +13,19 @@ from afformer.images import ClassMap, RGBImage
 from afformer.runtime.drawing.text import Sprite
 
 _LINES = 30
-"""So many lines of text would fill the picture's height."""
+"""Lines of text that would fill the picture's height: sets the font size."""
 _SMALLEST, _LARGEST = 11, 64
 _SHRINK = 0.8
-"""Where a name does not fit, it is tried once more so much smaller."""
+"""A name that does not fit is tried once more at this share of its size."""
 _CELLS = 90
 _WORDS = {8: np.uint64, 4: np.uint32, 2: np.uint16, 1: np.uint8}
-"""Sides of cells, and the types that so many pixels fit into."""
+"""Sides of cells, and the integer type that holds a row of a cell."""
 _REGIONS = 40
 """Regions that are tried, the largest first."""
 _STAY = 0.6
-"""A name stays in its place in a video while the room around it is so much of the best."""
+"""In a video a name stays where it is while the room there is at least this share of the best place's."""
 _EVERY, _SOON = 5, 2
-"""So many frames after each other, places are sought anew in a video; the fewer if a name has lost its place."""
+"""In a video, places are sought anew after this many frames: the second number if a name has lost its place."""
 
 Mask = npt.NDArray[np.uint8]
 
@@ -85,7 +85,7 @@ class NameTags:
         return kept
 
     def _fits(self, tag: Tag, classmap: ClassMap, borders: Mask) -> bool:
-        """Whether no border runs through a name's place, and it is its class' place."""
+        """Whether a name's place still lies inside its class, with no border running through it."""
         width, height = self._sprite(tag.class_id, tag.size).size_wh
         spot = borders[tag.top : tag.top + height, tag.left : tag.left + width]
         return bool(classmap[tag.top, tag.left] == tag.class_id) and not cv2.countNonZero(spot)
@@ -170,7 +170,7 @@ def _regions(borders: Mask, cell: int, least: float) -> Iterator[_Region]:
 
 
 def _free_cells(borders: Mask, cell: int) -> Mask:
-    """`(H / cell, W / cell)` uint8: 1 where a cell has no border. As many pixels as fit are looked at as one number."""
+    """`(H / cell, W / cell)` uint8: 1 where a cell has no border. Pixels are read several at a time, as one integer."""
     rows, columns = borders.shape[0] // cell, borders.shape[1] // cell
     words = borders[: rows * cell, : columns * cell].view(_WORDS[cell]).reshape(rows, cell, columns)
     return np.asarray(np.bitwise_or.reduce(words, axis=1) == 0, np.uint8)

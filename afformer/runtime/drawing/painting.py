@@ -1,4 +1,4 @@
-"""The picture under its classes' colours.
+"""Paints the classes' colours over a picture.
 
 overlay = (1 - opacity) * faded picture + opacity * colour, and where classes meet the full colours, with a white line
 between them. The picture's own colours fade, so that they do not mix in, and its black and white become greys, so that
@@ -22,13 +22,13 @@ _IDS = 256
 _FULL = 128
 """Added to the ids of pixels that get their class' full colour, if all ids are below it: one look-up paints both."""
 _LINE = 255
-"""The id of lines, then."""
+"""The id of lines, in that case."""
 _LUMA = np.array([0.299, 0.587, 0.114])
-"""What red, green and blue add to a grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 _FADED, _LIFT = 0.7, 40.0
-"""Under colours: how grey the picture becomes, and how light its black and how dark its white."""
+"""Under the colours: how grey the picture becomes, and how far its black is lightened and its white darkened."""
 _PALE = 0.3
-"""From this opacity on; below it less, down to the picture as it is."""
+"""The opacity from which the picture fades fully; below it fades less."""
 
 
 class Painter:
