@@ -1,4 +1,4 @@
-"""Which operators of a float32 graph would leave float16's range, seen on pictures.
+"""Which operators of a float32 graph would leave float16's range, measured on pictures.
 
 ONNX Runtime computes float16 in float32 on CPUs, so running the converted model does not show it. What is watched here
 is the float32 graph: the largest magnitude of every tensor, and of every sum of products that an operator may
@@ -24,7 +24,7 @@ with without_telemetry():
     import onnxruntime as ort
 
 LARGEST = 65504.0 / 4
-"""Largest magnitude that is left to float16, on the pictures that are looked at: others may go beyond it."""
+"""Largest magnitude on the measured pictures that float16 still gets; other pictures may exceed it."""
 SMALLEST = 2.0**-14
 """A tensor that is nowhere larger than this, float16's smallest normal number, loses digits."""
 _COARSEST = 2.0**-10

@@ -9,7 +9,7 @@ import copy
 import dataclasses
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 from afformer.model.network import LOW_PASS_GRIDS, HighPassFilters

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 
 from afformer.errors import ExportError
 from afformer.export.half import LEAST_AGREEMENT

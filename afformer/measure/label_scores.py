@@ -1,4 +1,4 @@
-"""The score against labels, and what it would be if their ids meant something else."""
+"""The score against labels, and what it would be under other readings of their ids."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from afformer.measure.tables import percent
 from afformer.measure.truth import Truth
 
 FAR_HIGHER = 0.10
-"""An alternative whose mIoU is larger by this much is told."""
+"""An alternative reading is reported if it raises the mIoU by this much."""
 _OFFSETS = (-1, 0, 1)
 _IDS = 256
 _COUNTED = 0.5
-"""An alternative must give a class to this share of the pixels that are counted now, at least."""
+"""An alternative reading must give a class to at least this share of the pixels that are counted now."""
 
 
 class LabelScores:
-    """Counts predictions where a class is true, and where an id is stored.
+    """Counts predictions by true class and by stored id.
 
     Args:
         dataset: What the labels mean.
 
     Attributes:
-        dataset: The same.
+        dataset: What the labels mean.
         confusion: By the labels' meaning.
         pictures: How many were counted.
         by_picture: The share of right pixels of each picture that has labelled ones.
@@ -59,7 +59,7 @@ class LabelScores:
             self._by_id += np.bincount(cells, minlength=_IDS * n).reshape(_IDS, n)
 
     def notes(self) -> tuple[str, ...]:
-        """How labels were read, and what would score far higher, a sentence each."""
+        """How labels were read, and which reading would score far higher, one sentence each."""
         return tuple(self._notes())
 
     def _notes(self) -> Iterator[str]:
@@ -86,7 +86,7 @@ class LabelScores:
                 yield counted.miou, remedy
 
     def _shifted(self, offset: int) -> ConfusionMatrix:
-        """With `offset` added to the stored ids; what is no class then is not counted."""
+        """With `offset` added to the stored ids; ids that are then no class are not counted."""
         found = ConfusionMatrix(self.dataset.num_classes)
         ids = np.arange(found.num_classes) - offset
         there = (ids >= 0) & (ids < IGNORE)

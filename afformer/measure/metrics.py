@@ -13,7 +13,7 @@ from afformer.datasets import IGNORE
 
 
 class ConfusionMatrix:
-    """Counts, picture by picture, which class was predicted where which one is true.
+    """Counts pixels by true and predicted class, picture by picture.
 
     Args:
         num_classes: Number of classes.

@@ -1,4 +1,4 @@
-"""What every measurement on pictures needs: one that cannot be read is reported, and a model's batch is filled.
+"""Shared by all measurements on pictures: reports those that cannot be read, and fills a model's batch.
 
 A segmenter is anything that takes a picture, `(H, W, 3)` uint8 RGB, and gives its class map, `(H, W)` class ids. One
 that is a `BatchSegmenter` as well is given as many pictures at a time as it takes.
@@ -38,7 +38,7 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True)
 class PictureScore:
-    """How good one picture came out.
+    """The score of one picture.
 
     Attributes:
         picture: Its path.
@@ -66,7 +66,7 @@ _SCORE = operator.attrgetter("score")
 def read_all(
     items: Sequence[tuple[Path, ...]], read: Callable[..., T], failures: list[Failure], progress: Progress
 ) -> Iterator[T]:
-    """What `read` makes of the paths of each item; where it raises an `ImageError`, that becomes a failure.
+    """Yields what `read` returns for each item; an `ImageError` becomes a failure.
 
     Args:
         items: Each a picture, and the other files that `read` takes with it.

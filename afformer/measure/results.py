@@ -20,7 +20,8 @@ class Evaluation:
         pixel_accuracy: Share of the labelled pixels that are right, 0..1.
         pictures: Number of pictures that were used.
         failures: Those that were not.
-        notes: How the labels were read where it is not plain, and what would score far higher; a sentence each.
+        notes: How the labels were read where that is not obvious, and which reading would score far higher; one
+            sentence each.
     """
 
     miou: float

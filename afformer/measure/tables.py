@@ -37,7 +37,7 @@ def percent(share: float, decimals: int = 1) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits are as many as a measurement is good for."""
+    """Three significant digits: a measurement is no more precise."""
     return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
 
 

@@ -28,7 +28,7 @@ from afformer.runtime.opening import DEFAULT, OpenOptions
 ROUNDS = 12
 CALLS = 5
 _LOADED = 6
-"""Models that are in memory at a time."""
+"""Models in memory at a time."""
 _WORKER = "from afformer.measure.timing_worker import serve; serve()"
 
 BurstT = TypeVar("BurstT")
@@ -116,7 +116,7 @@ def take_turns(
     rounds: int = ROUNDS,
     progress: Progress = no_progress,
 ) -> list[CaseBursts[BurstT, FactsT]]:
-    """Lets models do something in turns, a few of them at a time, the first one always among them.
+    """Makes models take turns, a few of them at a time, the first one always among them.
 
     Args:
         cases: The reference, then the others.

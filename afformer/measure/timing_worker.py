@@ -32,7 +32,7 @@ from afformer.runtime.segmenter import Segmenter
 def serve() -> None:
     """Answers until there are no more questions.
 
-    What backends print goes to stderr, so that it cannot be taken for an answer.
+    Backends' own output goes to stderr, so that it cannot be mistaken for an answer.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

@@ -23,7 +23,7 @@ _TURNS: dict[int, Turn] = {
     7: lambda pixels: np.rot90(pixels, 2).T,
     8: np.rot90,
 }
-"""What EXIF's orientations that exchange height and width do to the stored pixels."""
+"""How to turn the stored pixels, for the EXIF orientations that swap height and width."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,7 @@ def read_labelled(dataset: Dataset, picture: Path, label: Path) -> tuple[RGBImag
 
 
 def settled(dataset: Dataset, labels: Sequence[Path]) -> Dataset:
-    """The data set with 255 as its second class, if its labels are masks of 0 and 255 alone.
+    """The data set, with 255 as its second class if its labels are masks of 0 and 255 alone.
 
     In labels of two classes 255 means to ignore, unless no label holds a 1: then it is the foreground. Files are read
     until one holds something else.
@@ -118,7 +118,7 @@ def settled(dataset: Dataset, labels: Sequence[Path]) -> Dataset:
     for label in labels:
         try:
             truth = read_truth(dataset, label)
-        except ImageError:  # told when it is measured
+        except ImageError:  # reported when it is measured
             continue
         if truth.ids is None or truth.by_colours:
             return dataset

@@ -18,7 +18,7 @@ from afformer.model.reading.tensors import StoredTensor
 
 _LISTED = 10
 _EPS = 1e-5
-"""What BatchNorm adds to a variance: rounding may leave one that is that little below 0."""
+"""BatchNorm's eps: rounding may leave a variance below 0 by no more than this."""
 _MOST_TENSORS = 20_000
 
 Copies = dict[str, dict[str, StoredTensor]]
@@ -129,7 +129,7 @@ def _check(copies: Copies, unexpected: list[str], config: AFFormerConfig, num_cl
 
 
 def _read(copies: Copies, config: AFFormerConfig, path: Path) -> dict[str, Tensor]:
-    """One tensor a name, float32, if all its copies are finite and equal."""
+    """One float32 tensor for each name, if all its copies are finite and equal."""
     found = {name: [tensor.weights() for tensor in tensors.values()] for name, tensors in copies.items()}
     broken = [name for name in sorted(found) if not all(map(_is_finite, found[name]))]
     _report(path, config, (broken, "not-finite tensor"))
@@ -145,7 +145,7 @@ def _read(copies: Copies, config: AFFormerConfig, path: Path) -> dict[str, Tenso
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    """A NaN anywhere is the smallest and the largest; in one pass, without a tensor of answers."""
+    """One pass for both extremes, which are NaN if any value is; no tensor of booleans is made."""
     return all(math.isfinite(extreme) for extreme in tensor.aminmax())
 
 

@@ -30,7 +30,7 @@ def two_classes(state: Mapping[str, Tensor], threshold: float) -> dict[str, Tens
 
 
 def threshold_of(config: Config, given: float | None) -> tuple[float, str]:
-    """The threshold of a one-channel head, and who says so."""
+    """The threshold of a one-channel head, and where it is from."""
     if given is not None:
         return given, "as `threshold` says"
     for place, found in config.found.items():

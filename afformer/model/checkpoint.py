@@ -1,4 +1,4 @@
-"""Any AFFormer checkpoint file -> network, class names, colours and normalisation, and where each is from."""
+"""Any AFFormer checkpoint file -> network, class names, colours and normalisation, and where each comes from."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Checkpoint:
         )
 
     def assumptions(self) -> list[str]:
-        """What nobody said and the answer depends on, a sentence each."""
+        """Assumptions that the answer depends on, one sentence each."""
         return [f"normalisation: {self.normalisation.sentence()}"] if self.normalisation.assumed else []
 
 
@@ -226,7 +226,7 @@ def save_checkpoint(
     std: Channels = IMAGENET_STD,
     order: ColorOrder = ColorOrder.RGB,
 ) -> None:
-    """Writes a checkpoint that `load_checkpoint` reads with everything that it says of itself.
+    """Writes a checkpoint that `load_checkpoint` reads back with all its metadata.
 
     `.safetensors` is our own format: matrices and kernels in float16, norms and biases in float32. `.pth` is what
     `torch.save` writes, all in float32, with the keys of mmcv's files.
@@ -267,7 +267,7 @@ def write_saved(content: dict[str, Any], path: Path) -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Fails before training whose result could not be saved under that name.
+    """Fails before training starts if its result could not be saved under that name.
 
     Raises:
         OutputError: The suffix is none that `save_checkpoint` writes.

@@ -1,4 +1,4 @@
-"""What a caller says about a checkpoint, against or beyond what its file says; light, so that commands can offer it."""
+"""What a caller says about a checkpoint, to override its file or fill its gaps; imports nothing heavy."""
 
 from __future__ import annotations
 

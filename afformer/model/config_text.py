@@ -20,7 +20,7 @@ from afformer.model.reading.objects import OtherKey, Placeholder
 _LONGEST = 2_000_000
 _DEEPEST = 40
 THE_FILE = "the file"
-"""The place of what a file holds outside its configurations."""
+"""The name of the place for what a file holds outside its configurations."""
 _PLACES = ("cfg", "config", "hyper_parameters", "hparams", "args", "opt", "hyper_params")
 _TRAINING_STATE = ("optimizer", "optim", "lr_sched", "scheduler", "message_hub", "loops", "rng", "scaler")
 _MOST_ITEMS = 1000
@@ -71,7 +71,7 @@ def config_of(content: Any, metadata: Mapping[str, str]) -> Config:
 
 
 def _items(content: Any) -> list[tuple[str, Any]]:
-    """What lies at the top of a file; nothing of a state dict."""
+    """What lies at the top level of a file, without state dicts."""
     if isinstance(content, (list, tuple)):
         return [(str(index), item) for index, item in enumerate(content)]
     held = _plain(content)
@@ -156,7 +156,7 @@ _LARGEST_KEY = 10**9
 
 def key_text(key: Any) -> str:
     """A dictionary's key as text: numbers as they are written, and of anything else its type alone."""
-    # a file can hold tuples of tuples, and whole numbers of a million digits, whose text takes for ever
+    # a file can hold tuples of tuples, and whole numbers of a million digits, which take for ever to print
     if isinstance(key, OtherKey) and isinstance(key.value, int) and abs(key.value) <= _LARGEST_KEY:
         return str(key.value)
     return str(key)

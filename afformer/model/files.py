@@ -43,7 +43,7 @@ class Content(NamedTuple):
 def open_checkpoint_file(path: Path) -> Iterator[Content]:
     """Gives the content of a file of safetensors, or of anything that `torch.save` wrote.
 
-    The form is told by the content, not by the name. Tensors can be read until the context is left.
+    The content decides the form, not the name. Tensors can be read inside the `with` block only.
 
     Raises:
         CheckpointError: The file is missing, damaged, not a checkpoint, or asks for too much; here, or when a tensor is

@@ -1,4 +1,4 @@
-"""Everything that lies in the content of a checkpoint file, by the names that lead to it."""
+"""Everything in a checkpoint file, by the path of keys that leads to it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def leaves(content: Any) -> dict[str, Any]:
             below = [
                 (f"{name}.{key}" if name else key, item, depth + 1) for key, item in inner if len(key) <= _LONGEST_KEY
             ]
-            waiting += reversed(below)  # the first one is the next
+            waiting += reversed(below)  # the first one comes next
         if len(found) + len(waiting) > _MOST:
             raise CheckpointError(f"not an AFFormer checkpoint; it holds more than {_MOST:,} values")
     return found

@@ -25,9 +25,9 @@ NAME_KEYS = (
     *("classes", "class_names", "names", "id2label", "label2id", "label_names", "labels", "classnames"),
     *("class_to_idx", "idx_to_class", "class_map", "label_map", "id_to_name", "name_to_id", "categories", "cat2id"),
 )
-"""Under which files have names, in lower case."""
+"""Keys under which files have class names, in lower case."""
 COLOUR_KEYS = ("palette", "colors", "colours", "color_map", "colormap", "color_palette", "class_colors")
-"""Under which files have colours, in lower case."""
+"""Keys under which files have colours, in lower case."""
 _NAME_OF = ("name", "label", "class_name", "readable")
 _ID_OF = ("id", "trainid", "train_id", "index")
 _COLOUR_OF = ("color", "colour", "rgb", "palette")
@@ -124,7 +124,7 @@ def _checked(values: Any) -> tuple[str, ...] | None:
 
 
 def _name(value: Any) -> str:
-    """Half characters and line ends could not be shown in a legend."""
+    """Lone surrogates and line breaks could not be shown in a legend."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return str(value) if isinstance(value, str) and value.strip() and value.isprintable() else ""

@@ -1,7 +1,8 @@
 """Class names and colours: what a checkpoint file says, and what the caller says.
 
-A number of classes is no name: 19 classes of one's own are not Cityscapes'. So names come from the caller, the file, or
-the data set that the file's configuration names; else the classes are "class 0", "class 1" and so on, which is said.
+A number of classes names nothing: someone's own 19 classes are not those of Cityscapes. So names come from the caller,
+the file, or the data set that the file's configuration names. Otherwise the classes are "class 0", "class 1" and so on,
+and the result says so.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Found:
         palette: Colours, or None.
         dataset: The known data set that the configuration names and that has as many classes, or None.
         unfit: Why names of the file were left out; empty if they were not.
-        colourless: Whether it has colours that cannot be read or do not fit.
+        colourless: Whether its colours cannot be read or do not fit.
     """
 
     classes: tuple[str, ...] | None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that everybody knows
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 LOW_PASS_GRIDS = (1, 2, 3, 6)

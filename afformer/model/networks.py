@@ -1,4 +1,4 @@
-"""The networks in a checkpoint file, wherever they lie, and which of them is meant.
+"""Finds the networks in a checkpoint file, at any depth, and decides which one is meant.
 
 A network is found by names that only AFFormer has (`backbone.mhca_stages.`, or our own `stages.0.descriptor.`). What
 comes before them is its prefix: the containers of the file and the wrappers of its trainer (`state_dict.module.`,
@@ -23,7 +23,7 @@ _WRAPPERS = (
     *("module", "_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module", "_forward_module"),
     *("_modules", "_parameters", "_buffers"),
 )
-"""What DataParallel, `torch.compile`, FSDP, Fabric and pickled modules put between the parts of a name."""
+"""Parts of names that DataParallel, `torch.compile`, FSDP, Fabric and pickled modules insert."""
 
 _WRAPPER = rf"(?:(?:{'|'.join(_WRAPPERS)})\.)*"
 _ANCHOR = re.compile(
@@ -82,7 +82,7 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """The network that is meant, and how that was decided, for people."""
+    """The network that is meant, and a sentence on how that was decided."""
 
     network: Network
     origin: str
@@ -142,7 +142,7 @@ def choose(networks: list[Network], weights: Weights, path: Path, nameless: list
 
     Args:
         networks: As `networks_in` found them.
-        weights: Which are wanted.
+        weights: Which weights are wanted.
         path: The file, for errors.
         nameless: Places of averages that cannot be taken.
 
@@ -312,7 +312,7 @@ def _relabelled(networks: list[Network], found: Mapping[str, Any]) -> list[Netwo
 
 
 def _rank(network: Network) -> tuple[int, int]:
-    """The usual places first, then the less deep ones."""
+    """The usual places first, then the shallower ones."""
     words = network.where.split(".") if network.where else []
     places = [_USUAL.index(word) for word in words if word in _USUAL]
     return (min(places) if places else len(_USUAL) if words else 0, len(words))

@@ -1,4 +1,4 @@
-"""How pictures are normalised before a network sees them, and who says so.
+"""How pictures are normalised before a network sees them, and where that is stated.
 
 Whoever is asked first and answers is believed, for mean and std together and for the order of the channels:
 
@@ -46,7 +46,7 @@ class Normalisation:
     assumed: bool
 
     def sentence(self) -> str:
-        """Values and origin, for people."""
+        """Values and origin as text."""
         mean, std = (", ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
         return f"{self.order.name}, mean {mean}, std {std} ({self.origin})"
 

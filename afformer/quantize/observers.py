@@ -1,4 +1,4 @@
-"""From what was seen of a tensor to its range.
+"""Chooses a tensor's range from its observed values.
 
 | method     | range                                                                    | observer  |
 |------------|--------------------------------------------------------------------------|-----------|

@@ -21,7 +21,7 @@ C = TypeVar("C")
 
 Build = Callable[[frozenset[str]], C]
 Score = Callable[[C], float]
-"""How much worse than float, in points; less is better."""
+"""Points lost against float; less is better."""
 Latencies = Callable[[Sequence[C]], Sequence[float]]
 """Seconds of one run of each candidate, measured in turns. Only figures from the same call can be compared."""
 

@@ -77,7 +77,7 @@ class Calibrated:
 
     @property
     def validation(self) -> Validation:
-        """The calibration pictures, for want of others."""
+        """The calibration pictures, where no validation pictures were given."""
         return Validation(tuple(self.feeds.paths))
 
 
@@ -103,7 +103,7 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What was asked for; nothing in here changes from step to step.
+    """What was asked for; the same in every step.
 
     Attributes:
         float_model: What is quantized.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 GOOD_AGREEMENT = 0.99
-"""A smaller share of pixels with the float model's class is worth a warning when no limit was set."""
+"""Below this share of pixels with the float model's class there is a warning, where no limit was set."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Connections that nobody can hold for ever: uvicorn's HTTP protocol with limits of its own."""
+"""uvicorn's HTTP protocol with deadlines and limits, so that no client can hold a connection for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a model, and the bounded queue it waits in."""
+"""Jobs that wait for a model, and the bounded queue they wait in."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Job:
 
 
 class QueueFull(Exception):  # noqa: N818 - as queue.Full
-    """No place is left."""
+    """The queue is full."""
 
 
 class QueueClosed(Exception):  # noqa: N818

@@ -1,4 +1,4 @@
-"""What a client gets of a segmented picture: mask, overlay, JSON or raw class ids."""
+"""Results of a segmented picture for clients: mask, overlay, JSON or raw class ids."""
 
 from __future__ import annotations
 

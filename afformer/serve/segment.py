@@ -1,4 +1,4 @@
-"""`/v1`: pictures in, and what the model sees in them out."""
+"""`/v1`: pictures in, segmentation results out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from afformer.serve.state import state_of
 from afformer.serve.timing import server_timing
 
 _BYTES_PER_PIXEL = 12
-"""Picture, class map, and what drawing and encoding need, about."""
+"""Bytes per pixel for picture, class map, drawing and encoding, roughly."""
 
 router = APIRouter(prefix="/v1", tags=["Pictures"])
 
@@ -37,7 +37,7 @@ class SegmentQuery(BaseModel):
         None, description="What comes back; by `Accept` if left out, an indexed PNG by default."
     )
     fit: Fit | None = Field(None, description="How the picture is brought to the model's input size.")
-    opacity: float = Field(0.5, ge=0, le=1, description="Of an overlay's colours.")
+    opacity: float = Field(0.5, ge=0, le=1, description="Opacity of an overlay's colours.")
     outlines: bool = Field(True, description="Draw lines between an overlay's classes.")
     names: bool = Field(True, description="Write class names on an overlay's larger regions.")
     regions: Regions = Field(

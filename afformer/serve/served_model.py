@@ -1,4 +1,4 @@
-"""`ServedModel`: a loaded model with its queue, its workers and what they have done."""
+"""`ServedModel`: a loaded model with its queue, workers and statistics."""
 
 from __future__ import annotations
 

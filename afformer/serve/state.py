@@ -1,4 +1,4 @@
-"""What all endpoints of a server share."""
+"""State that all endpoints of a server share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ServerState:
     """One server.
 
     Attributes:
-        options: What it was told.
+        options: Its options.
         repository: Its models.
         metrics: Its counters.
         memory: What bodies and pictures are counted on.

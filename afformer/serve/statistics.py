@@ -1,4 +1,4 @@
-"""What a model has done, in the shape of Triton's statistics extension."""
+"""A model's counters, in the form of Triton's statistics extension."""
 
 from __future__ import annotations
 

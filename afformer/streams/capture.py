@@ -1,6 +1,6 @@
-"""What cameras and streams share: opening and reading them with OpenCV, and their frame rates.
+"""Shared by cameras and streams: opening and reading them with OpenCV, and their frame rates.
 
-OpenCV knows the cameras of every system by number, which PyAV does not. Streams stay beside them: they need neither
+OpenCV knows the cameras of every system by number, which PyAV does not. Streams use it, too: they need neither
 exact times nor sound, and users set how FFmpeg opens them with `OPENCV_FFMPEG_CAPTURE_OPTIONS`.
 """
 
@@ -65,7 +65,7 @@ def quiet_ffmpeg() -> None:
 
 @functools.cache
 def _start_ffmpeg() -> None:
-    """Opens no video, but the process's first: that is when OpenCV reads the log level from the environment."""
+    """Pretends to open a video: OpenCV reads the log level from the environment at the first one of a process."""
     if _LOG_LEVEL in os.environ:
         return
     os.environ[_LOG_LEVEL] = "-8"

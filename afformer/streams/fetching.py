@@ -1,4 +1,4 @@
-"""What is behind a URL, found out with one request: a picture, which that request brings, or something that plays."""
+"""Finds out with one request what is behind a URL: a picture, which the same request fetches, or a stream or video."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ Clock = Callable[[], float]
 
 _DEPTH = 2
 _STUCK_S = 2.0
-"""How long to wait for a thread that hangs in a dead pipe or stream."""
+"""Seconds to wait for a thread that hangs in a dead pipe or stream."""
 
 
 class PictureSegmenter(Protocol):

@@ -27,7 +27,7 @@ from afformer.streams.frames import Frame, FrameSource
 log = logging.getLogger(__name__)
 
 _TIMEOUT_MS = 5000
-"""A stream that gives nothing for so long is broken."""
+"""A stream that gives nothing for this long counts as broken."""
 _JOIN_S = 2.0
 
 

@@ -1,4 +1,4 @@
-"""What connects the stages of a flow: short queues between threads, and one request that stops all of them."""
+"""Connects the stages of a flow: short queues between threads, and one request that stops all of them."""
 
 from __future__ import annotations
 

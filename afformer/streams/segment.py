@@ -133,7 +133,7 @@ def segment_pictures(
     with contextlib.ExitStack() as stack:
         stack.enter_context(single_threaded_opencv())
         waiting = collections.deque(openers(source, lambda path: _is_result(path, folder)))
-        # Before the model, so that a source that is not there is told at once.
+        # Before the model, so that a missing source is reported at once.
         several = len(waiting) > 1
         opened, failures = _first_that_opens(waiting)
         stack.callback(opened.close)
@@ -184,7 +184,7 @@ class _Run:
         self._options, self._on_progress = options, on_progress
 
     def open_and_segment(self, opener: Opener) -> None:
-        """One of several sources: that it cannot be opened does not stop the others."""
+        """One of several sources: failing to open it does not stop the others."""
         try:
             source = opener()
         except ImageError as error:

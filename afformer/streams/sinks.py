@@ -25,7 +25,7 @@ from afformer.streams.choices import Output
 from afformer.streams.frames import Frame
 
 _LONGEST_NAME = 200
-"""Bytes of a frame's name that file names keep, which leaves room for their endings."""
+"""Bytes of a frame's name that file names keep, which leaves room for their suffixes."""
 
 
 class Sink(abc.ABC):
@@ -100,7 +100,7 @@ class FolderSink(Sink):
 
     def write(self, frame: Frame, classmap: ClassMap) -> list[Path]:  # noqa: D102 - see Sink
         image = frame.image
-        # Frames of a video or camera are numbered; remembering the names of an endless stream would fill the memory.
+        # Frames of a video or camera are numbered, so their names need not be remembered, which would fill the memory.
         name = self._free_name(frame.name) if frame.time_s is None else frame.name
         paths = [self._file or self.folder / f"{name}{output.value}" for output in self.outputs]
         for path in paths:
@@ -190,7 +190,7 @@ class JsonLinesSink(Sink):
         return []
 
     def _discard(self, error: OSError) -> None:
-        """Removes the file, so that its first lines never stand under its name as if they were all."""
+        """Removes the file, so that its first lines are never mistaken for the whole."""
         if self._path is None:
             return
         self._stream, self._failed = None, True

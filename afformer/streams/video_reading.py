@@ -30,7 +30,7 @@ _HDR = {16: "PQ (HDR)", 18: "HLG (HDR)"}
 """Transfer curves (ITU-T H.273) whose pictures would look dull and grey on other screens."""
 _BT709 = 1
 _TIMEOUTS_S = (10.0, 10.0)
-"""For opening a URL, and for each read."""
+"""To open a URL, and for each read."""
 
 
 class Readable(Protocol):

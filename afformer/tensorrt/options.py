@@ -1,4 +1,4 @@
-"""What a user may ask of an engine."""
+"""Options of an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NVIDIA's TensorRT packages: imported when they are needed, or the command that installs them."""
+"""NVIDIA's TensorRT packages: imports them when they are needed, or says how to install them."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ _KERNELS = {
 }
 """Parts of kernel names that give away the precision."""
 _ARITHMETIC = re.compile(r"conv(?!ert)|correlation|gemm|mat_?mul|matrix|fprop|[ih]mma", re.IGNORECASE)
-"""Layer types and kernel names of what multiplies and adds; Myelin calls a convolution `correlation`."""
+"""Layer types and kernel names that multiply and add; Myelin calls a convolution `correlation`."""
 _CONVERSION = re.compile(r"quantize|reformat|cast|noop|constant|shuffle", re.IGNORECASE)
-"""Layer types of what only moves or converts values."""
+"""Layer types that only move or convert values."""
 
 
 @dataclasses.dataclass(frozen=True)

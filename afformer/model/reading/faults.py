@@ -1,4 +1,4 @@
-"""Why a file is not read, and how much work a file may ask for."""
+"""Reasons for not reading a file, and a bound on the work that it may cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DamageError(CheckpointError):
 
 
 class RefusalError(CheckpointError):
-    """The file is whole, but nothing that we read; the message says what it is and what to do, without the path."""
+    """The file is whole, but not one that we read; the message says what it is and what to do, without the path."""
 
 
 class Budget:
@@ -54,7 +54,7 @@ class Budget:
 
 
 def printable(text: str) -> str:
-    """A name from a file as part of a one-line message: no control characters, not endless."""
+    """A name from a file, fit for a one-line message: no control characters, cut to a length."""
     shown = text[:_SHOWN]
     if not shown.isprintable():
         shown = shown.encode("unicode_escape").decode("ascii")

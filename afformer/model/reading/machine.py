@@ -246,7 +246,7 @@ class Machine(Operands):
 
 @contextlib.contextmanager
 def _no_collections() -> Iterator[None]:
-    """Keeps Python from looking for cycles again and again among millions of new objects, most of the time it takes."""
+    """Switches the garbage collector off: looking for cycles among millions of new objects took most of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -259,7 +259,7 @@ def _no_collections() -> Iterator[None]:
 _Operation = Callable[[Machine], Any]
 
 _BY_CODE: dict[bytes, _Operation] = {
-    # Frames and protocols only announce what follows.
+    # Frame and protocol opcodes need no work.
     b"\x80": lambda m: m._byte(),
     b"\x95": lambda m: m._take(8),
     b"(": Machine._mark,

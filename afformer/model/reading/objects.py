@@ -1,4 +1,4 @@
-"""What stands in the content of a pickle for what is not plain data."""
+"""Stand-ins for what is not plain data in a pickle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OtherKey:
     """A dictionary key that is not text.
 
     Keys are compared as objects: a number or a tuple from a file is never hashed, because a file can choose numbers
-    that collide and tuples that take for ever.
+    that collide and tuples that take for ever to hash.
 
     Attributes:
         value: The key.

@@ -74,7 +74,7 @@ class Operands:
         return self._take(self._unsigned(width)).decode("utf-8", "backslashreplace")
 
     def _old_text(self, width: int) -> str | bytes:
-        """What Python 2 called a string: text, or the bytes of something."""
+        """A Python 2 string: text, or raw bytes."""
         return _text_or_bytes(self._take(self._unsigned(width)))
 
     def _line(self, longest: int | None = None) -> bytes:

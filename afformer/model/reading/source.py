@@ -14,7 +14,7 @@ from torch import Tensor
 
 from afformer.model.reading.faults import DamageError, RefusalError
 
-# A FIFO without a writer would block the opening, and a terminal would become ours.
+# Without these flags a FIFO with no writer would block, and a terminal would become the controlling one.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -48,7 +48,7 @@ class Source:
         """
         try:
             found = torch.empty(self._checked(at, count), dtype=torch.uint8)
-        except RuntimeError as error:  # what torch raises when the system gives no memory
+        except RuntimeError as error:  # what torch raises when memory runs out
             raise RefusalError(f"{count:,} bytes of memory are needed for one tensor; free some") from error
         self._fill(at, memoryview(found.numpy()))  # type: ignore[arg-type]  # an array is a buffer, say its types or not
         return found
@@ -87,7 +87,7 @@ def open_source(path: Path) -> Iterator[Source]:
 
 def _opened(path: Path) -> io.FileIO:
     try:
-        _require_regular(path.stat())  # before the opening, which rewinds a tape
+        _require_regular(path.stat())  # before it is opened, which would rewind a tape
         file = io.FileIO(os.open(path, _FLAGS))
     except FileNotFoundError as error:
         raise RefusalError("there is no such checkpoint file; check the path") from error

@@ -103,7 +103,7 @@ def lower(
 
 
 def units(canonical: onnx.ModelProto, target: Target) -> list[Unit]:
-    """What a search may return to float together: a convolution with the activation that follows it, or an add."""
+    """What a search returns to float together: a convolution with the activation that follows it, or an add."""
     scheme = TABLE[target]
     graph = Graph(_to_lower(canonical, scheme))
     stayed = (

@@ -20,7 +20,7 @@ _CALIBRATION_KEYS = {"ranges_file": "cache", "origin": "source"}
 _REPORT_KEYS = {"verdict": "bargain", "units": "layers"}
 """Keys of the JSON, whose format is older than the fields' names."""
 NOTEWORTHY = 0.5
-"""Points of IoU that a class must change by to be worth a word."""
+"""Points of IoU by which a class must change to be mentioned."""
 _LISTED = 3
 
 
