@@ -22,6 +22,7 @@ WITHOUT_A_MODULE = {
     "streams/test_steady_state.py": "memory over many frames",
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
+    "test_doc_blocks.py": "the code blocks of README and docs",
     "test_docs.py": "what README and docs tell people to type",
     "test_layering.py": "imports of the whole package",
     "test_main.py": "the program, `afformer/__main__.py`",
@@ -38,7 +39,8 @@ def mirrored(test: Path) -> list[Path]:
     """Where the module may be: `test_flow_batches` tests `flow_batches`, or a part of `flow`."""
     words = test.stem.removeprefix("test_").split("_")
     names = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
-    folders = (ROOT / "afformer" / test.parent.relative_to(TESTS), test.parent)
+    room = test.parent.relative_to(TESTS)
+    folders = (ROOT / "afformer" / room, ROOT / room, test.parent)
     return [folder / file for name in names for folder in folders for file in (f"{name}.py", f"{name}/__init__.py")]
 
 

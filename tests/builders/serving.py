@@ -108,15 +108,20 @@ def running(models: Mapping[str, Path], options: ServeOptions | None = None) -> 
     state.repository.open_all()
     server = make_server(make_app(state), options)
     state.ending = lambda: server.should_exit
+    with listening(server) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        yield Running(port, state, server, client)
+
+
+@contextlib.contextmanager
+def listening(server: uvicorn.Server) -> Iterator[int]:
+    """Runs a server in a thread until the end of the block; gives its port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.005)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            yield Running(port, state, server, client)
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join()
