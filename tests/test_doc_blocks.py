@@ -27,6 +27,10 @@ SERVING = ROOT / "docs" / "serve.md"
 """Its requests need a server."""
 
 
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
 def reason(block: Block) -> str | None:
     """What is wrong with how a block says it is tested."""
     mark = block.mark or ""
@@ -46,7 +50,7 @@ def test_every_block_is_run_or_says_why_not() -> None:
     assert sum(block.mark is None and block.language in RUNNABLE for block in BLOCKS) >= 10
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_code_hides_outside_fences(page: Path) -> None:
     outside = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert re.findall(r"^ {4,}\S.*", outside, re.MULTILINE) == []
@@ -97,7 +101,7 @@ def workplace(supplies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("page", [page for page in WITH_BLOCKS_TO_RUN if page != SERVING], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in WITH_BLOCKS_TO_RUN if page != SERVING], ids=name_of)
 def test_the_blocks_of_a_page_run_in_order(page: Path, workplace: Path, supplies: Path) -> None:
     def put_back() -> None:
         """The small model, where a line exported one of full size over it: what comes next need not wait for it."""

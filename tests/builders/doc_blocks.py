@@ -5,13 +5,20 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.builders.cli import run
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "examples" / "README.md",
+    ROOT / "cpp" / "README.md",
+]
 DATA = {"text", "json", "yaml", "html"}
 """Languages of blocks that are not code."""
 RUNNABLE = {"sh", "python"}
@@ -80,6 +87,9 @@ def run_block(block: Block, after_each_line: Callable[[], None]) -> None:
 
 def _run_line(line: str, block: Block) -> None:
     program, *words = shlex.split(line, comments=True)
+    if program == "python" and words[0].startswith("examples/"):
+        subprocess.run([sys.executable, ROOT / words[0], *words[1:]], check=True, stdout=subprocess.DEVNULL)
+        return
     assert program == "afformer-cli", f"{block}: tests cannot run {program}; mark the block `not run: REASON`"
     done = run(*words, *_FOR_A_TEST.get(words[0], ()))
     assert done.exit_code == 0, f"{block}: {line}\n{done.output}"

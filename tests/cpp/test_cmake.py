@@ -63,7 +63,7 @@ def test_the_lines_of_the_readme_compile_programs_without_cmake(
     shutil.copy(CPP / "examples" / "segment.c", tmp_path / "program.c")
     (tmp_path / "cpp").symlink_to(CPP)
     text = (CPP / "README.md").read_text().replace("\\\n", "").replace("/where/you/like", str(installed))
-    lines = re.findall(r"^    ((?:g\+\+|cc) .*)", text, re.MULTILINE)
+    lines = re.findall(r"^((?:g\+\+|cc) .*)", text, re.MULTILINE)
     assert [line.split()[0] for line in lines] == ["g++", "g++", "g++", "cc"]
     for line in lines:
         done = subprocess.run(["sh", "-c", line.replace("-O3", "-O0")], cwd=tmp_path, check=False)
@@ -71,6 +71,13 @@ def test_the_lines_of_the_readme_compile_programs_without_cmake(
         if line.startswith("g++"):
             assert_segments(tmp_path / "program", onnxruntime_library)
         (tmp_path / "program").unlink()
+
+
+def test_the_program_of_the_docs_is_the_example_that_is_built() -> None:
+    page = (CPP.parent / "docs" / "cpp.md").read_text()
+    for language, file in (("cpp", "main.cpp"), ("cmake", "CMakeLists.txt")):
+        (printed,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+        assert printed == (CONSUMER / file).read_text()
 
 
 def test_a_users_file_compiles_none_of_what_is_inside(tools: None, tmp_path: Path) -> None:
