@@ -1,13 +1,14 @@
 # make demo   sets up .venv and runs the whole path on the bundled model and picture
 # make test   sets up .venv and runs checks and tests
 # make check  format, lint and types alone
+# make docs   the documentation as a site, in site/
 PYTHON ?= python3
 # PyTorch's Linux builds on PyPI bring gigabytes of CUDA. The CPU build has "+cpu" in its version: it is taken wherever
 # pip can find it (PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS may point to where it lies, see README), the default build else.
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check
+.PHONY: demo test check docs
 
 demo: .venv/.installed
 	.venv/bin/afformer-cli demo -o demo-output
@@ -18,6 +19,13 @@ test: .venv/.installed
 
 check: .venv/.installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
+
+docs: .venv/.docs
+	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/docs
+
+.venv/.docs: .venv/.installed
+	$(PIP) install -c constraints.txt -e ".[docs]"
+	touch $@
 
 .venv/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv

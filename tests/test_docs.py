@@ -56,3 +56,10 @@ def test_python_blocks_parse_and_links_lead_somewhere(page: Path) -> None:
 def test_the_picture_at_the_top_is_there() -> None:
     assert (ROOT / "docs" / "demo.jpg").stat().st_size > 10_000
     assert assets.MODEL.is_file()
+
+
+def test_the_site_has_every_page() -> None:
+    """MkDocs holds that, too, where it is installed."""
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2].partition("\n\n")[0]
+    listed = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
+    assert {name_of(page).removeprefix("docs/") for page in PAGES} <= set(listed)
