@@ -1,68 +1,28 @@
-"""Every code block of README and docs runs as it is printed, or says why it does not."""
+"""The code blocks of README and docs run as they are printed."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import cv2
+import onnx
 import pytest
 
 from afformer import assets
 from afformer.images import read_image, write_mask
 from afformer.runtime import Segmenter
 from tests.builders.cli import STREET, run
-from tests.builders.doc_blocks import DATA, PAGES, ROOT, RUNNABLE, Block, blocks, command_lines, installs, run_block
+from tests.builders.doc_blocks import PAGES, ROOT, RUNNABLE, blocks, command_lines, name_of, run_block
 from tests.builders.serving import running
 from tests.builders.videos import street, write_clip
 
-BLOCKS = [block for page in PAGES for block in blocks(page)]
 WITH_BLOCKS_TO_RUN = [
     page for page in PAGES if any(block.language in RUNNABLE and block.mark is None for block in blocks(page))
 ]
 SERVING = ROOT / "docs" / "serve.md"
 """Its requests need a server."""
-
-
-def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-def reason(block: Block) -> str | None:
-    """What is wrong with how a block says it is tested."""
-    mark = block.mark or ""
-    if block.language in DATA:
-        return "is not code, and needs no mark" if mark else None
-    if mark.startswith("run by "):
-        test = ROOT / mark.removeprefix("run by ")
-        reads = test.is_file() and block.page.name in test.read_text("utf-8")
-        return None if reads else f"{test.name} does not read this page"
-    if mark:
-        return None if re.fullmatch(r"not run: .{15,}", mark) else f"unknown mark: {mark}"
-    return None if block.language in RUNNABLE else f"no test runs a block of {block.language or 'no language'}"
-
-
-def test_every_block_is_run_or_says_why_not() -> None:
-    assert [f"{block}: {wrong}" for block in BLOCKS if (wrong := reason(block))] == []
-    assert sum(block.mark is None and block.language in RUNNABLE for block in BLOCKS) >= 10
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_no_code_hides_outside_fences(page: Path) -> None:
-    outside = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^ {4,}\S.*", outside, re.MULTILINE) == []
-
-
-def test_extras_that_are_installed_exist() -> None:
-    extras = importlib.metadata.metadata("afformer").get_all("Provides-Extra", [])
-    printed = "\n".join(page.read_text("utf-8") for page in PAGES)
-    named = {name for found in re.findall(r'"(?:afformer|\.)\[([a-z,]+)\]"', printed) for name in found.split(",")}
-    assert len(named) >= 5
-    assert named <= set(extras)
-    assert any(installs(line) for block in blocks(PAGES[0]) for line in command_lines(block.code))
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +36,19 @@ def supplies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(assets.CHECKPOINT, folder / "checkpoint.pth")
     done = run("export", assets.CHECKPOINT, "-o", folder / "model.onnx", "--size", "64x64")
     assert done.exit_code == 0, done.output
+    _write_without_spec(folder / "model.onnx", folder / "theirs.onnx")
     _write_labelled(folder)
     write_clip(folder / "street.mp4", 3)
     for number, frame in enumerate(street(2), 1):
         cv2.imwrite(str(folder / "frames" / f"f_{number:04d}.png"), frame[..., ::-1])
     return folder
+
+
+def _write_without_spec(model: Path, copy: Path) -> None:
+    """The same network as a file of somebody else."""
+    proto = onnx.load(model)
+    del proto.metadata_props[:]
+    onnx.save(proto, copy)
 
 
 def _write_labelled(folder: Path) -> None:
