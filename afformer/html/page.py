@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
 
-from afformer.files import replacing
+from afformer.errors import OutputError
+from afformer.files import check_writable, replacing
 
+_SUFFIXES = (".html", ".htm")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -37,6 +40,21 @@ def render(template: str, **values: object) -> str:
         values: What the template shows. Everything but `Markup` is escaped.
     """
     return _ENVIRONMENT.get_template(template).render(values)
+
+
+def check_page(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuses, before the work, a path that a page cannot be written to.
+
+    Args:
+        path: The HTML file to write.
+        inputs: Files that must not be replaced.
+
+    Raises:
+        OutputError: It does not end in `.html`, is one of the inputs, or cannot be written.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"{path}: the report is written as HTML; name the file .html")
+    check_writable(path, inputs)
 
 
 def write_page(path: Path, template: str, **values: object) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from afformer.errors import AfformerError
 from afformer.extras import requires_extra
-from afformer.files import AnyPath, check_writable
+from afformer.files import AnyPath
 from afformer.images import RGBImage, read_image
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Failure, PictureScore, Segment, batch_of, classmaps, read_all, worst_pictures
@@ -56,8 +56,9 @@ def compare_models(
     a, b = Path(a), Path(b)
     if html is not None:
         with requires_extra("report"):
+            from afformer.html.page import check_page
             from afformer.measure.comparison_page import write_comparison
-        check_writable(Path(html), [a, b])
+        check_page(Path(html), [a, b])
     pictures = open_pictures(Path(images)).paths
     with contextlib.ExitStack() as stack:
         first, second = _open_both(a, b, open_options, stack)

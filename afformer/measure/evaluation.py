@@ -9,7 +9,7 @@ from afformer import datasets
 from afformer.datasets import AS_THE_DATA_SET_HAS_THEM, IGNORE, Dataset, LabelOptions
 from afformer.errors import ImageError
 from afformer.extras import requires_extra
-from afformer.files import AnyPath, check_writable
+from afformer.files import AnyPath
 from afformer.images import RGBImage
 from afformer.measure.label_scores import LabelScores
 from afformer.measure.pictures import (
@@ -56,8 +56,9 @@ def evaluate_model(
     model = Path(model)
     if html is not None:
         with requires_extra("report"):
+            from afformer.html.page import check_page
             from afformer.measure.evaluation_page import write_evaluation
-        check_writable(Path(html), [model])
+        check_page(Path(html), [model])
     with open_options.open_segmenter(model) as segmenter:
         convention = datasets.for_model(segmenter.spec, dataset, model, label_options)
         pairs = datasets.pairs(convention, Path(images), Path(labels))

@@ -33,3 +33,14 @@ def test_the_page_shows_the_pictures_that_differ_most_the_worst_first(
     assert headings[0] == (found.worst_picture.name, f"{100 * found.worst_agreement:.2f}")
     assert text.count("<img") == 4 * 5
     assert "grey_4.png" in shown.partition("Left out")[2]
+
+
+def test_nothing_to_compare_makes_a_page_all_the_same(tmp_path: Path) -> None:
+    model = write_tiny_onnx(tmp_path / "a.onnx")
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    page = tmp_path / "report.html"
+    compare_models(model, model, tmp_path, html=page)
+    text = page.read_text(encoding="utf-8")
+    assert_well_formed(text)
+    assert "1 left out" in text_of(text)
+    assert "<img" not in text

@@ -55,10 +55,26 @@ def test_the_page_shows_figures_matrix_and_the_best_and_worst_pictures(
     assert "grey_4.png" in shown.partition("Left out")[2]
 
 
-def test_a_page_that_would_replace_the_model_is_refused_before_anything_is_measured(
+def test_a_page_that_could_replace_a_model_or_a_picture_is_refused_before_anything_is_measured(
     model: Path, folders: tuple[Path, Path]
 ) -> None:
     told: list[object] = []
-    with pytest.raises(OutputError, match="is the input"):
-        evaluate_model(model, *folders, html=model, progress=lambda *what: told.append(what))
+    linked = model.with_suffix(".html")
+    linked.symlink_to(model)
+    for path, message in ((linked, "is the input"), (folders[0] / "grey_0.png", "name the file .html")):
+        with pytest.raises(OutputError, match=message):
+            evaluate_model(model, *folders, html=path, progress=lambda *what: told.append(what))
     assert told == []
+
+
+def test_pictures_of_which_none_can_be_used_make_a_page_all_the_same(
+    model: Path, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for picture in folders[0].iterdir():
+        picture.write_bytes(b"broken")
+    page = tmp_path / "report.html"
+    evaluate_model(model, *folders, html=page)
+    text = page.read_text(encoding="utf-8")
+    assert_well_formed(text)
+    assert "10 left out" in text_of(text)
+    assert "<img" not in text
