@@ -34,6 +34,7 @@ class Scheme:
             8-bit weights can saturate; 7-bit weights cannot, so the file gives the same result everywhere.
         bytes_across_layouts: Whether the outputs of convolutions that attention reads are quantized too: the engine
             changes their layout, and moving bytes is several times cheaper than moving floats.
+        gates: Whether HardSwish may become a gate with a scale for each channel: its operators run as written.
         fuses_rescaling: Whether adding and multiplying by a constant for each channel costs nothing before a tensor is
             quantized: the engine fuses it with the quantization.
     """
@@ -46,17 +47,18 @@ class Scheme:
     largest_depthwise: float = math.inf
     weight_bits: int = 8
     bytes_across_layouts: bool = False
+    gates: bool = False
     fuses_rescaling: bool = False
 
 
-_INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add"})
+_INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add", "Clip", "Mul"})
 
 TABLE: dict[Target, Scheme] = {
     # ONNX Runtime takes input channels by fours; its float 7x7 depthwise kernel beats its integer one (0.25 to 0.47 ms)
     Target.X86: Scheme(
-        QuantFormat.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5, weight_bits=7
+        QuantFormat.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5, weight_bits=7, gates=True
     ),
-    Target.ARM: Scheme(QuantFormat.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4),
+    Target.ARM: Scheme(QuantFormat.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4, gates=True),
     Target.TENSORRT: Scheme(QuantFormat.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
     Target.GENERIC: Scheme(
         QuantFormat.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True, fuses_rescaling=True
@@ -74,6 +76,7 @@ WHY_FLOAT: dict[str, str] = {
     "Gelu": "the engine fuses it into the convolution before it",
     "HardSwish": "the engine fuses it into the convolution before it",
     "Add": "its operands are in float already, or the engine fuses it into the convolution before it",
+    "Clip": "its operand is in float already",
     "Relu": "its operand is in float already",
 }
 """Why an operator that could be quantized is not, unless its node has a reason of its own."""

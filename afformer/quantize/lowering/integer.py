@@ -47,6 +47,8 @@ class _Lowering:
             "Conv": self._conv,
             "HardSwish": self._hard_swish,
             "Gelu": self._gelu,
+            "Clip": self._clip,
+            "Mul": self._mul,
             "Add": self._add,
         }
         for name in self.graph.inputs:
@@ -120,6 +122,14 @@ class _Lowering:
         self._emit(
             "QLinearMul", [*self.tensors.on_grid(source), gate, *self._unsigned(1.0), *self._output(target)], node
         )
+
+    def _clip(self, node: onnx.NodeProto) -> None:
+        """The grid of what is clipped ends where the clip does: the bytes are the same."""
+        self.tensors.put(node.output[0], BYTES, self.tensors.get(node.input[0], BYTES))
+
+    def _mul(self, node: onnx.NodeProto) -> None:
+        operands = [part for name in node.input for part in self.tensors.on_grid(name)]
+        self._emit("QLinearMul", [*operands, *self._output(node.output[0])], node)
 
     def _add(self, node: onnx.NodeProto) -> None:
         operands = [part for name in node.input for part in self.tensors.on_grid(name)]

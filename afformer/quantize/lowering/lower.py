@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import onnx
 
@@ -14,6 +14,7 @@ from afformer.onnx_file import spec_of, write_spec
 from afformer.quantize.lowering.channels_last_norm import move_norms_to_channels_last
 from afformer.quantize.lowering.equalise import VIEWS
 from afformer.quantize.lowering.float16_constants import store_matrices_as_float16
+from afformer.quantize.lowering.gate import gate_of
 from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.group_norm import fold_group_norm
 from afformer.quantize.lowering.integer import lower_to_integers
@@ -103,7 +104,7 @@ def lower(
 
 
 def units(canonical: onnx.ModelProto, target: Target) -> list[Unit]:
-    """What a search returns to float together: a convolution with the activation that follows it, or an add."""
+    """What a search returns to float together: a convolution with the activation or gate after it, or an add."""
     scheme = TABLE[target]
     graph = Graph(_to_lower(canonical, scheme))
     stayed = (
@@ -111,16 +112,23 @@ def units(canonical: onnx.ModelProto, target: Target) -> list[Unit]:
         if scheme.format is QuantFormat.INTEGER
         else stays_float(graph, scheme, frozenset())
     )
-    found = []
+    found, covered = [], set[str]()
     for node in graph.nodes:
-        if node.op_type not in scheme.quantized or node.op_type in ACTIVATIONS or node.name in stayed:
-            continue
-        follower = graph.only_consumer(node.output[0]) if node.op_type == "Conv" else None
-        names = {node.name}
-        if follower is not None and follower.op_type in ACTIVATIONS and follower.name not in stayed:
-            names.add(follower.name)
-        found.append(Unit(node.name.removesuffix("/Conv"), frozenset(names)))
+        if node.op_type in scheme.quantized and node.name not in {*stayed, *covered}:
+            names = {node.name, *(f.name for f in _followers(graph, node) if f.name not in stayed)}
+            found.append(Unit(node.name.removesuffix("/Conv"), frozenset(names)))
+            covered |= names
     return found
+
+
+def _followers(graph: Graph, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
+    """The activation or the gate that follows a convolution."""
+    if node.op_type != "Conv":
+        return ()
+    follower = graph.only_consumer(node.output[0])
+    if follower is not None and follower.op_type in ACTIVATIONS:
+        return (follower,)
+    return gate_of(graph, node.output[0]) or ()
 
 
 def _to_lower(canonical: onnx.ModelProto, scheme: Scheme) -> onnx.ModelProto:

@@ -7,12 +7,13 @@ import enum
 import onnx
 
 from afformer.quantize.lowering.channels_last_norm import TO_LAST
+from afformer.quantize.lowering.gate import is_gated
 from afformer.quantize.lowering.graph import Graph, attribute
 from afformer.quantize.lowering.pad_channels import is_depthwise
 from afformer.quantize.placement import WHY_FLOAT, Scheme
 
-ELEMENTWISE = frozenset({"Add", "Mul", "Relu", "Gelu", "HardSwish"})
-_ACTIVATIONS = ("HardSwish", "Gelu")
+ELEMENTWISE = frozenset({"Add", "Mul", "Relu", "Gelu", "HardSwish", "Clip"})
+_ACTIVATIONS = ("HardSwish", "Gelu", "Clip")
 _MADE_FIRST = ("Reshape", "MatMul")
 
 
@@ -27,7 +28,7 @@ def declines(graph: Graph, node: onnx.NodeProto, scheme: Scheme, keep_float: fro
     """Why a node cannot be quantized, whatever its neighbours do; None if it can."""
     if node.name in keep_float:
         return "kept in float on request"
-    if node.op_type not in scheme.quantized:
+    if node.op_type not in scheme.quantized or (node.op_type == "Mul" and not is_gated(graph, node)):
         return WHY_FLOAT.get(node.op_type, "not an operator that this target quantizes")
     if node.op_type == "Conv":
         channels, kernel = graph.shape(node.input[0])[1], max(graph.shape(node.input[1])[2:])
@@ -102,12 +103,15 @@ class NodePlacement:
         """Whether an activation or an add runs on integers because of its neighbours.
 
         1. An activation does after an integer convolution.
-        2. An add does if all its readers do and an operand comes as integers that would cost more as floats: a matrix
+        2. A gate's product does if the gate does.
+        3. An add does if all its readers do and an operand comes as integers that would cost more as floats: a matrix
            product can return either at the same cost.
         """
         makers = [self.graph.producer.get(name) for name in self.graph.activations(node)]
         if node.op_type in _ACTIVATIONS:
             return self.is_integer(makers[0])
+        if node.op_type == "Mul":
+            return all(self.is_integer(maker) for maker in makers)
         readers = self.graph.consumers[node.output[0]]
         if node.op_type != "Add" or len(makers) != 2 or not readers:
             return False

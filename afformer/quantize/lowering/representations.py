@@ -12,6 +12,7 @@ import numpy as np
 
 from afformer.quantize.grid import Grid
 from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
+from afformer.quantize.lowering.gate import clipped, floor_of, gate_of
 from afformer.quantize.lowering.graph import Builder, Graph
 from afformer.quantize.lowering.node_placement import Layout
 from afformer.quantize.lowering.result import Conversion
@@ -75,8 +76,12 @@ class Representations:
         Raises:
             QuantizeError: The tensor was not observed.
         """
+        if (bounds := clipped(self.graph, name)) is not None:
+            return Grid.over(bounds.low, bounds.high, self.scheme.activations, self.scheme.symmetric)
         kept = range_for(self.ranges, name)
         low, high = kept.low, kept.high
+        if (gate := gate_of(self.graph, name)) is not None:
+            return Grid.over(max(low, floor_of(self.graph, gate)), max(high, 0.0), self.scheme.activations)
         readers = {node.op_type for node in self.graph.consumers[name]}
         if len(readers) == 1 and (floor := FLOOR.get(next(iter(readers)))) is not None and not self.scheme.symmetric:
             low, high = max(low, floor), max(high, 0.0)

@@ -7,6 +7,7 @@ import pytest
 from afformer.quantize.channels import channel_ranges
 from afformer.quantize.lowering import ChannelRanges, equalise, tensors_to_equalise
 from afformer.quantize.lowering.equalise import scales_and_shifts
+from afformer.quantize.lowering.integer import lower_to_integers
 from afformer.quantize.lowering.qdq import lower_to_qdq
 from afformer.quantize.placement import TABLE, Target
 from tests.builders.graphs import attention, bottleneck, noise, observed, operators, parse, run
@@ -42,6 +43,12 @@ def uneven() -> onnx.ModelProto:
     """A bottleneck with channels of very different sizes between its depthwise and its second dense convolution."""
     column = UNEVEN.reshape(-1, 1, 1, 1)
     return changed(bottleneck(), w1=column, w2=1 / column[:, :, 0].reshape(1, -1, 1, 1))
+
+
+def uneven_swish() -> onnx.ModelProto:
+    """The same with channels so large that HardSwish is about max(x, 0)."""
+    column = 300 * UNEVEN.reshape(-1, 1, 1, 1)
+    return changed(bottleneck(), w1=column, w2=1 / column.reshape(1, -1, 1, 1))
 
 
 @pytest.mark.parametrize("target", Target)
@@ -89,12 +96,30 @@ def test_a_convolution_between_convolutions_and_a_norm_cost_no_operator() -> Non
 
 
 def test_only_engines_that_fuse_it_get_a_multiplication() -> None:
-    added = {
-        target: operators(equalised(bottleneck(), target)).count("Mul") - operators(bottleneck()).count("Mul")
-        for target in Target
-    }
-    assert added[Target.GENERIC] > 0
-    assert added[Target.TENSORRT] == added[Target.X86] == added[Target.ARM] == 0
+    assert "Mul" in operators(equalised(bottleneck(), Target.GENERIC))
+    for target in (Target.TENSORRT, Target.X86, Target.ARM):
+        assert "Mul" not in operators(equalised(bottleneck(), target))
+
+
+@pytest.mark.parametrize("target", [Target.X86, Target.ARM])
+def test_hard_swish_becomes_a_gate_where_channels_differ_and_the_target_runs_what_is_written(target: Target) -> None:
+    made = equalised(uneven_swish(), target)
+    assert operators(made) == ["Conv", "HardSwish", "Conv", "Conv", "Clip", "Mul", "Conv", "Add", "Conv"]
+    np.testing.assert_allclose(run(made), run(uneven_swish()), rtol=1e-3, atol=1e-3)
+    assert "HardSwish" in operators(equalised(uneven_swish(), Target.GENERIC))
+
+
+@pytest.mark.parametrize("target", [Target.X86, Target.ARM])
+def test_a_gate_on_integers_is_a_convolution_and_a_product_and_adds_less_noise(target: Target) -> None:
+    def lowered(model: onnx.ModelProto, kept: frozenset[str] = frozenset()) -> onnx.ModelProto:
+        return lower_to_integers(model, observed(model), TABLE[target], kept, 8).model
+
+    plain, gated = uneven_swish(), equalised(uneven_swish(), target)
+    assert operators(lowered(gated)).count("QLinearConv") == operators(lowered(plain)).count("QLinearConv") + 1
+    assert "Clip" not in operators(lowered(gated))
+    assert noise(lowered(gated), plain) < 0.7 * noise(lowered(plain), plain)
+    everything = frozenset(node.name for node in gated.graph.node)
+    assert noise(lowered(gated, everything), plain) < 1e-4
 
 
 def test_what_is_not_quantized_goes_on_to_read_the_tensor_itself() -> None:

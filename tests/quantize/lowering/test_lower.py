@@ -17,6 +17,7 @@ import torch
 from afformer.errors import QuantizeError
 from afformer.export.onnx_graph import build_graph
 from afformer.quantize import lowering
+from afformer.quantize.channels import channel_ranges
 from afformer.quantize.placement import Target
 from afformer.quantize.ranges import Ranges
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
@@ -34,6 +35,33 @@ def exported() -> onnx.ModelProto:
 @functools.cache
 def canonical() -> onnx.ModelProto:
     return lowering.canonicalize(exported())
+
+
+@functools.cache
+def equalised(target: Target) -> onnx.ModelProto:
+    """With channels of very different sizes made alike: on integers some HardSwishes are gates."""
+    random = np.random.default_rng(0)
+    shape = [dim.dim_value for dim in canonical().graph.input[0].type.tensor_type.shape.dim]
+    feeds = [3 * random.normal(size=shape).astype(np.float32)]
+    found = channel_ranges(canonical(), lowering.tensors_to_equalise(canonical(), target), feeds)
+    for name, channels in found.items():
+        wider = 1 + 30 * (np.arange(len(channels.low)) % 7 == 0)
+        found[name] = lowering.ChannelRanges(channels.low, channels.high * wider)
+    return lowering.equalise(canonical(), found, target)
+
+
+@pytest.mark.parametrize("target", Target)
+def test_equalised_channels_leave_the_function_and_the_units_as_they_should_be(target: Target) -> None:
+    model = equalised(target)
+    np.testing.assert_allclose(run(model), run(canonical()), atol=2e-3)
+    units = lowering.units(model, target)
+    covered = [name for unit in units for name in unit.nodes]
+    made = lowering.lower(model, observed(model), target)
+    assert ("Clip" in operators(model)) is (target in (Target.X86, Target.ARM))
+    assert sorted(covered) == sorted(made.report.integer)
+    assert {unit.name for unit in units} == {unit.name for unit in lowering.units(canonical(), target)}
+    everything = lowering.lower(model, observed(model), target, frozenset(covered))
+    assert noise(everything.model, canonical()) < 2e-3
 
 
 @functools.cache
