@@ -110,9 +110,20 @@ def read_label_pixels(path: Path) -> LabelPixels:
     numbers = _png_numbers(data, path) if data.startswith(png.SIGNATURE) else None
     if numbers is not None:
         return LabelPixels(np.ascontiguousarray(numbers), palette=png.palette(data))
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"{path}: stores {pixels.dtype} values; expected class ids of 8 or 16 bits")
-    return _label_pixels(np.asarray(pixels))
+    return _label_pixels(_whole(np.asarray(pixels), path))
+
+
+def _whole(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.unsignedinteger]:
+    """Ids that were stored in wider numbers than they need."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if not (lowest >= 0 and highest <= np.iinfo(np.uint16).max) or (pixels != np.floor(pixels)).any():
+        raise ImageError(
+            f"{path}: stores {pixels.dtype} values from {lowest:g} to {highest:g}; expected class ids, which are whole "
+            "numbers from 0 to 65535"
+        )
+    return pixels.astype(np.uint16)
 
 
 def _label_pixels(pixels: npt.NDArray[Any]) -> LabelPixels:
@@ -129,9 +140,12 @@ def _label_pixels(pixels: npt.NDArray[Any]) -> LabelPixels:
 
 
 def exif_orientation(path: Path) -> int:
-    """How EXIF data turns a picture: 1, as it is stored, to 8."""
-    with Image.open(path) as image:
-        return int(image.getexif().get(_ORIENTATION, 1))
+    """How EXIF data turns a picture: 1, as it is stored, to 8. 1 for a file that Pillow does not know."""
+    try:
+        with Image.open(path) as image:
+            return int(image.getexif().get(_ORIENTATION, 1))
+    except (OSError, ValueError, TypeError, SyntaxError):  # whoever decodes it otherwise does not turn it
+        return 1
 
 
 def write_image(path: Path, image: RGBImage) -> None:

@@ -39,6 +39,8 @@ class LabelScores:
         self.dataset = dataset
         self.confusion = ConfusionMatrix(dataset.num_classes)
         self._by_colours = ConfusionMatrix(dataset.num_classes)
+        self._as_shown, self._as_stored = ConfusionMatrix(dataset.num_classes), ConfusionMatrix(dataset.num_classes)
+        self._turned = 0
         self._by_id: npt.NDArray[np.int64] = np.zeros((_IDS, dataset.num_classes), np.int64)
         self.by_picture: list[PictureScore] = []
         self.pictures = self._from_colours = 0
@@ -53,6 +55,10 @@ class LabelScores:
             self.by_picture.append(PictureScore(picture, float((truth.classes == predicted)[labelled].mean())))
         if truth.colours_say is not None:
             self._by_colours.add(truth.colours_say, predicted)
+        if truth.if_turned is not None:
+            self._turned += 1
+            self._as_shown.add(truth.classes, predicted)
+            self._as_stored.add(truth.if_turned, predicted)
         if truth.ids is not None:
             n, small = self.dataset.num_classes, truth.ids < _IDS
             cells = truth.ids[small].astype(np.int64) * n + predicted[small]
@@ -69,6 +75,13 @@ class LabelScores:
             yield f"The labels hold 0 and 255 alone: 255 was read as class 1, {self.dataset.classes[1]}."
         if ignored := self.pictures - len(self.by_picture):
             yield f"{_labels(ignored, self.pictures)} ignored as a whole."
+        shown, stored = (np.nan_to_num(counted.miou) for counted in (self._as_shown, self._as_stored))
+        if stored > shown + FAR_HIGHER:
+            yield (
+                f"EXIF turns {_pictures(self._turned)}, and the labels seem to be drawn on what is stored: mIoU is "
+                f"{percent(shown)} there, but would be {percent(stored)} with the labels turned, too; turn them, or "
+                "take the orientation out of the pictures."
+            )
         better = max(self._alternatives(), default=None)
         if better and better[0] > np.nan_to_num(self.confusion.miou) + FAR_HIGHER:
             yield (
@@ -92,6 +105,10 @@ class LabelScores:
         there = (ids >= 0) & (ids < IGNORE)
         found.counts[there] = self._by_id[ids[there]]
         return found
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
 
 
 def _labels(count: int, total: int) -> str:

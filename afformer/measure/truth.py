@@ -18,12 +18,15 @@ from afformer.images import ClassMap, LabelPixels, RGBImage, exif_orientation, r
 Classes = npt.NDArray[np.uint8]
 Turn = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 _TURNS: dict[int, Turn] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: lambda pixels: pixels[::-1],
     5: lambda pixels: pixels.T,
     6: lambda pixels: np.rot90(pixels, -1),
     7: lambda pixels: np.rot90(pixels, 2).T,
     8: np.rot90,
 }
-"""How to turn the stored pixels, for the EXIF orientations that swap height and width."""
+"""How to turn the stored pixels, for each EXIF orientation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +38,15 @@ class Truth:
         ids: `(H, W)` the ids that the file stores; None if it stores colours only.
         colours_say: `(H, W)` uint8 classes by the palette of an indexed PNG; None if that does not tell.
         by_colours: Whether `classes` are from the file's colours.
+        if_turned: `(H, W)` uint8 `classes` turned as EXIF turns the picture, where the size does not tell whether the
+            label was drawn on the picture as it is stored or as it is shown; None where it does.
     """
 
     classes: Classes
     ids: npt.NDArray[np.unsignedinteger] | None
     colours_say: Classes | None = None
     by_colours: bool = False
+    if_turned: Classes | None = None
 
     def turned(self, turn: Turn) -> Truth:
         """The same in another orientation."""
@@ -79,20 +85,32 @@ def read_truth(dataset: Dataset, label: Path) -> Truth:
 def read_labelled_truth(dataset: Dataset, picture: Path, label: Path) -> tuple[RGBImage, Truth]:
     """A picture, `(H, W, 3)` uint8 RGB, with what its label says.
 
-    A picture that EXIF turns by a quarter may have a label that was drawn on its stored pixels; it is turned, too.
+    EXIF may turn a picture, and its label may have been drawn on the stored pixels; then it is turned, too. That is so
+    if the label's own EXIF says it, or if the two sizes fit only then.
 
     Raises:
         ImageError: A file cannot be read, or the two differ in size.
     """
     image = read_image(picture)
-    truth = read_truth(dataset, label)
-    height, width = image.shape[:2]
-    if truth.classes.shape == (width, height) != (height, width):
-        turn = _TURNS.get(exif_orientation(picture))
-        truth = truth.turned(turn) if turn else truth
-    if truth.classes.shape != (height, width):
-        raise ImageError(f"{label}: is {_size(truth.classes)}, but its picture {picture} is {width}x{height}")
+    truth = _upright(read_truth(dataset, label), picture, label, image.shape[:2])
+    if truth.classes.shape != image.shape[:2]:
+        raise ImageError(
+            f"{label}: is {_size(truth.classes)}, but its picture {picture} is {_size(image)}; expected the same size"
+        )
     return image, truth
+
+
+def _upright(truth: Truth, picture: Path, label: Path, shown_hw: tuple[int, ...]) -> Truth:
+    own = _TURNS.get(exif_orientation(label))
+    if own:
+        return truth.turned(own)
+    turn = _TURNS.get(exif_orientation(picture))
+    if turn is None:
+        return truth
+    if truth.classes.shape != shown_hw:
+        return truth.turned(turn)
+    turned = turn(truth.classes)
+    return dataclasses.replace(truth, if_turned=turned) if turned.shape == shown_hw else truth
 
 
 def read_labelled(dataset: Dataset, picture: Path, label: Path) -> tuple[RGBImage, ClassMap]:
@@ -136,5 +154,5 @@ def _coloured(dataset: Dataset, stored: LabelPixels, label: Path) -> Truth:
     return Truth(classes_of(dataset, stored.colours, str(label)), None, by_colours=True)
 
 
-def _size(pixels: ClassMap) -> str:
+def _size(pixels: npt.NDArray[np.uint8]) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"

@@ -31,6 +31,8 @@ from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ColorOrder
 
 _OWN = ("classes", "palette", "mean", "std", "color_order")
 """Keys of our own metadata, each a JSON text."""
+_COARSEST = 2.0**-10
+"""Twice what float16 does to a normal number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +230,8 @@ def save_checkpoint(
 ) -> None:
     """Writes a checkpoint that `load_checkpoint` reads back with all its metadata.
 
-    `.safetensors` is our own format: matrices and kernels in float16, norms and biases in float32. `.pth` is what
+    `.safetensors` is our own format: matrices and kernels in float16 where that holds their numbers, all else in
+    float32. `.pth` is what
     `torch.save` writes, all in float32, with the keys of mmcv's files.
 
     Raises:
@@ -250,9 +253,16 @@ def save_checkpoint(
     if path.suffix == ".pth":
         write_saved({"meta": {key.upper(): value for key, value in facts.items()}, "state_dict": state}, path)
         return
-    small = {name: tensor.half() if tensor.dim() > 1 else tensor.float() for name, tensor in state.items()}
+    small = {name: _halved(tensor) if tensor.dim() > 1 else tensor.float() for name, tensor in state.items()}
     texts = {"variant": network.config.name} | {key: json.dumps(value) for key, value in facts.items()}
     write_file(path, safetensors.torch.save(small, texts))
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """In float16, unless that would overflow or move weights by more than a share of the largest."""
+    exact, half = tensor.float(), tensor.half()
+    moved = float((half.float() - exact).abs().amax())
+    return half if moved <= _COARSEST * float(exact.abs().amax()) else exact  # an overflow moves by infinity
 
 
 def write_saved(content: dict[str, Any], path: Path) -> None:

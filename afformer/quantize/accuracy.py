@@ -11,9 +11,10 @@ import numpy as np
 from afformer.datasets import Dataset
 from afformer.errors import ImageError
 from afformer.images import ClassMap, read_image
+from afformer.measure.label_scores import LabelScores
 from afformer.measure.metrics import ConfusionMatrix, pixel_agreement
 from afformer.measure.pictures import Failure, PictureScore, Segment, read_all, worst_pictures
-from afformer.measure.truth import read_labelled
+from afformer.measure.truth import read_labelled, read_labelled_truth
 from afformer.progress import no_progress
 
 
@@ -98,9 +99,10 @@ class Evaluator:
 
     Attributes:
         reference: The float model's own accuracy.
+        label_notes: How the labels were read, and what would score far higher, a sentence each.
 
     Raises:
-        ImageError: A picture or label cannot be read, or the two differ in size.
+        ImageError: A picture or label cannot be read, the two differ in size, or every label is ignored as a whole.
     """
 
     def __init__(self, validation: Validation, reference: Segment, num_classes: int) -> None:
@@ -108,6 +110,7 @@ class Evaluator:
         self._classes = num_classes
         self._maps = [np.array(reference(read_image(path))) for path in validation.pictures]
         self.reference = self._measured(self._maps)
+        self.label_notes = self._read_labels()
 
     def measure(self, segment: Segment) -> Accuracy:
         """The accuracy of a model."""
@@ -122,6 +125,21 @@ class Evaluator:
         if accuracy.miou is None or self.reference.miou is None:
             return 100 * (1 - accuracy.agreement)
         return 100 * (self.reference.miou - accuracy.miou)
+
+    def _read_labels(self) -> tuple[str, ...]:
+        validation = self.validation
+        if not validation.labels:
+            return ()
+        assert validation.dataset is not None, "Validation refuses labels without a data set"
+        seen = LabelScores(validation.dataset)
+        for picture, label, found in zip(validation.pictures, validation.labels, self._maps, strict=True):
+            seen.add(picture, read_labelled_truth(validation.dataset, picture, label)[1], found)
+        if not seen.confusion.counts.any():
+            raise ImageError(
+                f"{validation.labels[0].parent}: not one pixel of {seen.pictures} labels has a class; check that they "
+                "are labels, and what `label_offset`, `label_map` and `ignore_label` say"
+            )
+        return seen.notes()
 
     def _measured(self, maps: Iterable[ClassMap]) -> Accuracy:
         against_float = ConfusionMatrix(self._classes, ignore=None)

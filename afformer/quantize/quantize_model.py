@@ -79,7 +79,7 @@ def quantize_model(
         found = job.search(calibrated, candidates, evaluator)
         histograms = job.histograms(calibrated)
         made = job.report(calibrated, candidates.units.values(), evaluator.reference, found, histograms)
-        made = dataclasses.replace(made, failures=failures)
+        made = dataclasses.replace(made, failures=failures, notes=evaluator.label_notes)
         report.write(made, job.illustrations(made, evaluator, found, histograms), output)
         if made.written:
             with replacing(output) as temporary:

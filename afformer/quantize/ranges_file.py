@@ -47,6 +47,8 @@ class CalibrationKey:
         pictures_sha256: Hex digest of the picture set.
         model_sha256: Hex digest of the float model's file.
         fit: How pictures were brought to the input size; the file has it only if it is not `STRETCH`.
+        batch: Pictures a call; the file has it only if there are several. Files without it, made before pictures were
+            counted one by one, cannot stand in for those of such a model.
     """
 
     method: Method
@@ -55,6 +57,7 @@ class CalibrationKey:
     pictures_sha256: str
     model_sha256: str
     fit: Fit = Fit.STRETCH
+    batch: int = 1
 
     def difference(self, other: CalibrationKey) -> str | None:
         """Why ranges made from `other` cannot stand in for these; None if they can."""
@@ -89,6 +92,8 @@ def save(path: Path, ranges: Ranges, key: CalibrationKey) -> None:
     header = {"format": FORMAT, **dataclasses.asdict(key), "method": key.method.value, "fit": key.fit.value}
     if key.fit is Fit.STRETCH:
         del header["fit"]
+    if key.batch == 1:
+        del header["batch"]
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}," for name, value in header.items()]
     rows = [f"    {json.dumps(name)}: [{r.low!r}, {r.high!r}]" for name, r in ranges.items()]
     text = "\n".join(["{", *lines, '  "ranges": {', ",\n".join(rows), "  }", "}", ""])
@@ -131,6 +136,7 @@ def _read(path: Path) -> tuple[CalibrationKey, Mapping[str, Any]]:
             str(fields["pictures_sha256"]),
             str(fields["model_sha256"]),
             Fit(fields.get("fit", Fit.STRETCH.value)),
+            int(fields.get("batch", 1)),
         )
         return key, dict(fields["ranges"])
     except (OSError, *UNREADABLE) as error:
@@ -149,4 +155,5 @@ def _range(path: Path, name: str, ends: Any) -> Range:
 
 def _how(key: CalibrationKey) -> str:
     fit = "" if key.fit is Fit.STRETCH else f", fit {key.fit.value}"
-    return key.method.value + (", symmetric" if key.symmetric else "") + fit
+    counted = "" if key.batch == 1 else f", picture by picture in batches of {key.batch}"
+    return key.method.value + (", symmetric" if key.symmetric else "") + fit + counted

@@ -163,6 +163,7 @@ class Job:
             found.sha256,
             sha256(self.float_model.path),
             feeds.fit,
+            spec.batch,
         )
         path = self.output.with_suffix(".ranges.json")
         reuse = ranges_file.load(path, key, tensors)

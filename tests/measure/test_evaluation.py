@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from afformer import datasets
 from afformer.errors import ImageError
@@ -162,3 +163,18 @@ def test_labels_in_colours_are_measured_and_told(pairs: list[tuple[Path, Path]])
     found = evaluate_segmenter(by_red, pairs, THREE)
     assert found.miou == 1.0
     assert found.notes == ("2 of 2 labels were read by colours, through the palette.",)
+
+
+def test_labels_on_the_stored_pixels_of_turned_pictures_are_told(pairs: list[tuple[Path, Path]]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    picture, label = pairs[0]
+    stored = Image.open(picture).convert("RGB").rotate(180)
+    stored.save(picture, exif=exif)  # shown as before
+    assert evaluate_segmenter(by_red, pairs, THREE).notes == ()
+    truth = read_label(label)
+    assert (truth != truth[::-1, ::-1]).any()
+    cv2.imwrite(str(label), truth[::-1, ::-1])
+    (note,) = evaluate_segmenter(by_red, pairs, THREE).notes
+    assert note.startswith("EXIF turns 1 picture, and the labels seem to be drawn on what is stored")
+    assert "would be 100.0 with the labels turned" in note

@@ -13,7 +13,7 @@ from PIL import Image
 from afformer import datasets
 from afformer.errors import ImageError
 from afformer.images import write_mask
-from afformer.measure.truth import read_labelled, read_truth, settled
+from afformer.measure.truth import read_labelled, read_labelled_truth, read_truth, settled
 
 CAMVID = datasets.CAMVID
 TRUTH = np.array([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 255]], np.uint8)
@@ -136,3 +136,45 @@ def test_a_label_drawn_on_the_stored_pixels_turns_with_its_picture(tmp_path: Pat
     image, truth = read_labelled(CAMVID, picture, label)
     assert image.shape[:2] == (3, 2)
     assert (truth * 40).tolist() == image[:, :, 0].tolist()
+
+
+def turned(
+    folder: Path, orientation: int, size: tuple[int, int] = (2, 3), label_exif: bool = False
+) -> tuple[Path, Path]:
+    """A picture that EXIF turns, and a label that was drawn on its stored pixels."""
+    stored = np.arange(size[0] * size[1], dtype=np.uint8).reshape(size)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.dstack([stored * 20] * 3)).save(folder / "a.png", exif=exif)
+    Image.fromarray(stored).save(folder / "a_label.png", exif=exif if label_exif else None)
+    return folder / "a.png", folder / "a_label.png"
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_label_whose_own_exif_turns_it_is_turned(tmp_path: Path, orientation: int) -> None:
+    image, truth = read_labelled(CAMVID, *turned(tmp_path, orientation, label_exif=True))
+    assert (truth * 20).tolist() == image[:, :, 0].tolist()
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(2, (2, 3)), (3, (2, 3)), (4, (2, 3)), (5, (3, 3)), (6, (3, 3))])
+def test_where_the_size_does_not_tell_the_label_stays_and_the_turned_one_is_kept_beside_it(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    picture, label = turned(tmp_path, orientation, size)
+    image, truth = read_labelled_truth(CAMVID, picture, label)
+    assert truth.classes.tolist() == np.arange(size[0] * size[1]).reshape(size).tolist()
+    assert truth.if_turned is not None
+    assert (truth.if_turned * 20).tolist() == image[:, :, 0].tolist()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32, np.int16])
+def test_ids_in_wider_numbers_than_they_need_are_read(tmp_path: Path, kind: type) -> None:
+    cv2.imwrite(str(tmp_path / "a.tif"), TRUTH.astype(kind))
+    assert read_truth(CAMVID, tmp_path / "a.tif").classes.tolist() == TRUTH.tolist()
+
+
+@pytest.mark.parametrize("wrong", [0.5, -1, 70_000, np.nan])
+def test_numbers_that_are_no_ids_are_refused(tmp_path: Path, wrong: float) -> None:
+    cv2.imwrite(str(tmp_path / "a.tif"), np.array([[1, wrong]], np.float32))
+    with pytest.raises(ImageError, match="expected class ids, which are whole numbers from 0 to 65535"):
+        read_truth(CAMVID, tmp_path / "a.tif")

@@ -414,3 +414,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_float16_cannot_hold_are_saved_in_float32(tmp_path: Path) -> None:
+    network = random_network()
+    large, tiny = network.get_parameter("head.squeeze.weight"), network.get_parameter("head.classify.weight")
+    with torch.no_grad():
+        large[0] = 1e5
+        tiny.mul_(1e-7)
+    save_checkpoint(tmp_path / "a.safetensors", network, tuple("abcde"), ((0, 0, 0),) * 5)
+    state = load_checkpoint(tmp_path / "a.safetensors").state
+    assert torch.equal(state["head.squeeze.weight"], large)
+    assert torch.equal(state["head.classify.weight"], tiny)
+    rounded = network.get_parameter("stem.0.conv.weight").half().float()
+    assert torch.equal(state["stem.0.conv.weight"], rounded)

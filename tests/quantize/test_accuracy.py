@@ -130,3 +130,18 @@ def test_pictures_without_labels_that_cannot_be_used_are_left_out(pictures: tupl
     found, failures = usable(Validation(pictures))
     assert (found.pictures, found.labels) == (pictures[1:], ())
     assert [failure.picture for failure in failures] == [pictures[0]]
+
+
+def test_labels_that_look_shifted_are_told(labelled: Validation) -> None:
+    three = datasets.custom(("dark", "light", "none"), ((0, 0, 0), (255, 255, 255), (9, 9, 9)))
+    for picture, label in zip(labelled.pictures, labelled.labels, strict=True):
+        cv2.imwrite(str(label), bright(cv2.imread(str(picture))) + 1)
+    notes = Evaluator(Validation(labelled.pictures, labelled.labels, three), bright, 3).label_notes
+    assert any("look shifted" in note and "with `label_offset=-1`" in note for note in notes)
+
+
+def test_labels_that_are_ignored_as_a_whole_are_refused(labelled: Validation) -> None:
+    for label in labelled.labels:
+        cv2.imwrite(str(label), np.full_like(cv2.imread(str(label), cv2.IMREAD_UNCHANGED), 255))
+    with pytest.raises(ImageError, match="not one pixel of 3 labels has a class"):
+        Evaluator(labelled, bright, 2)

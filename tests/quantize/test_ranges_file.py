@@ -142,3 +142,12 @@ def test_whatever_stands_in_the_file_ends_in_one_line(tmp_path: Path, old: str, 
         load(path, KEY, ["a"])
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+def test_ranges_of_a_model_with_a_batch_from_before_pictures_were_counted_are_not_reused(saved: Path) -> None:
+    batch = dataclasses.replace(KEY, batch=2)
+    found = load(saved, batch, TENSORS)
+    assert found.ranges is None
+    assert found.reason == "they were made by average, not by average, picture by picture in batches of 2"
+    save(saved, RANGES, batch)
+    assert load(saved, batch, TENSORS).ranges == RANGES

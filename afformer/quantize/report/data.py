@@ -156,6 +156,7 @@ class QuantizeReport:
         search: What the search did.
         seconds: Duration of the whole quantization.
         failures: Validation pictures that could not be used.
+        notes: What there is to say about the validation labels, a sentence each.
     """
 
     target: str
@@ -174,6 +175,7 @@ class QuantizeReport:
     search: SearchLog
     seconds: float
     failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def count(self, op_type: str) -> int:
         """How many conversions of a kind are left."""
@@ -201,7 +203,10 @@ class QuantizeReport:
         size = f"Size {self.before.bytes / 1e6:.2f} MB -> {self.after.bytes / 1e6:.2f} MB."
         losses = [sentence] if (sentence := self.losses_sentence()) else []
         return "\n".join(
-            [verdict.accuracy(), *losses, verdict.speed(), size, *self.calibration.warnings, *verdict.advice()]
+            [
+                *(verdict.accuracy(), *losses, *self.notes),
+                *(verdict.speed(), size, *self.calibration.warnings, *verdict.advice()),
+            ]
         )
 
     def to_json(self) -> str:
