@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from afformer.errors import ExportError
 from afformer.export.float16 import float32_nodes, to_float16
-from afformer.export.half_range import unsafe_nodes
+from afformer.export.half_range import PRODUCTS, unsafe_nodes
 from afformer.runtime.preprocess import Image, fit_picture
 from afformer.spec import ModelSpec
 
@@ -38,10 +39,19 @@ def half_model(model: onnx.ModelProto, spec: ModelSpec, pictures: Sequence[Image
         model: A float32 model.
         spec: Its spec.
         pictures: `(H, W, 3)` uint8 RGB, of any size.
+
+    Raises:
+        ExportError: Not one convolution or matrix product can be in float16.
     """
     fixed = float32_nodes(model)
     candidates = {node.name for node in model.graph.node} - fixed
     kept = unsafe_nodes(model, candidates, _feeds(pictures, spec))
+    products = [node.name for node in model.graph.node if node.name in candidates and node.op_type in PRODUCTS]
+    if products and kept.keys() >= set(products):
+        raise ExportError(
+            f"float16 cannot hold the numbers of any of the {len(products)} convolutions and matrix products (first: "
+            f"{kept[products[0]]}), so the model would be float32 throughout; use `precision=fp32`"
+        )
     return HalfModel(to_float16(model, fixed | kept.keys()), kept)
 
 

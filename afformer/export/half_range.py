@@ -29,7 +29,8 @@ SMALLEST = 2.0**-14
 """A tensor that is nowhere larger than this, float16's smallest normal number, loses digits."""
 _COARSEST = 2.0**-10
 """Share of its largest weight by which rounding may move a node's weights: twice what it does to normal numbers."""
-_SUMS = ("Conv", "MatMul", "Gemm")
+PRODUCTS = ("Conv", "MatMul", "Gemm")
+"""Operators that sum products."""
 _PREFIX = "magnitude of "
 _FATAL_ONLY = 4
 
@@ -108,7 +109,7 @@ def _watching(
     magnitudes = {name: f"{name}.magnitudes" for name in names}
     graph.node.extend(helper.make_node("Abs", [name], [made]) for name, made in magnitudes.items())
     for node in nodes:
-        if node.op_type in _SUMS and node.output[0] in magnitudes:
+        if node.op_type in PRODUCTS and node.output[0] in magnitudes:
             graph.node.append(_on_magnitudes(node, magnitudes, weights, graph))
             magnitudes[_sum_of(node)] = _sum_of(node)
             names.append(_sum_of(node))

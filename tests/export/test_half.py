@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from afformer.errors import ExportError
 from afformer.export.float16 import to_float16
 from afformer.export.half import half_model, kept_summary
 from afformer.export.half_emulation import emulated
@@ -124,3 +126,12 @@ def test_what_is_kept_is_one_line() -> None:
     assert kept_summary({}) == ""
     assert kept_summary({"a/Conv": "values up to 1e+06"}).endswith("numbers: a/Conv (values up to 1e+06)")
     assert kept_summary({"a": "x", "b": "y", "c": "z"}).endswith("a (x) and 2 more operators")
+
+
+def test_a_model_that_would_be_float32_throughout_is_refused() -> None:
+    model = chain()
+    for weights in model.graph.initializer:
+        if weights.name.startswith(("w", "tokens")):
+            weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1e6), weights.name))
+    with pytest.raises(ExportError, match=r"any of the 4 convolutions and matrix products .* use `precision=fp32`"):
+        half_model(model, SPEC, PICTURES)

@@ -135,7 +135,7 @@ def test_pictures_without_labels_that_cannot_be_used_are_left_out(pictures: tupl
 def test_labels_that_look_shifted_are_told(labelled: Validation) -> None:
     three = datasets.custom(("dark", "light", "none"), ((0, 0, 0), (255, 255, 255), (9, 9, 9)))
     for picture, label in zip(labelled.pictures, labelled.labels, strict=True):
-        cv2.imwrite(str(label), bright(cv2.imread(str(picture))) + 1)
+        cv2.imwrite(str(label), bright(read_image(picture)) + 1)
     notes = Evaluator(Validation(labelled.pictures, labelled.labels, three), bright, 3).label_notes
     assert any("look shifted" in note and "with `label_offset=-1`" in note for note in notes)
 
