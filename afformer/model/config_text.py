@@ -67,7 +67,16 @@ def config_of(content: Any, metadata: Mapping[str, str]) -> Config:
             elif isinstance(value, str) and value.strip():
                 unread.append(name)
     rest = {key: value for key, value in _items(content) if not _is_told_elsewhere(key)}
+    rest |= {key: _from_text(text) for key, text in metadata.items() if not _is_told_elsewhere(key)}
     return Config(found | {THE_FILE: rest}, tuple(unread))
+
+
+def _from_text(text: str) -> Any:
+    """A text of safetensors' metadata, which mostly is JSON."""
+    try:
+        return json.loads(text) if len(text) <= _LONGEST else None
+    except (ValueError, RecursionError):
+        return text
 
 
 def _items(content: Any) -> list[tuple[str, Any]]:

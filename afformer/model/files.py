@@ -67,11 +67,10 @@ def _content(source: Source) -> Content:
     form = form_of(source)
     if form is None:
         what = other_kind(source)
-        raise (
-            RefusalError(f"{what}, not a checkpoint; {_EXPECTED}")
-            if what
-            else DamageError("its first bytes are those of no form that is known")
-        )
+        if not what:
+            raise DamageError("its first bytes are those of no form that is known")
+        kind, _, remedy = what.partition("; ")
+        raise RefusalError(f"{kind}, not a checkpoint; {remedy or _EXPECTED}")
     if form is Form.SAFETENSORS:
         return Content(*read_safetensors(source))
     budget = Budget(source.size)

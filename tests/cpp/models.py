@@ -9,10 +9,10 @@ import pytest
 
 from afformer import assets
 from afformer.runtime import Segmenter
-from afformer.spec import Precision
+from afformer.spec import ColorOrder, Precision
 from tests.builders.tiny_onnx import variants, write_tiny_onnx
 
-TRAINED = ("float32", "int8")
+TRAINED = ("float32", "int8", "blue, green, red")
 """What `write_trained` makes of the bundled checkpoint."""
 
 
@@ -38,5 +38,8 @@ def write_trained(folder: Path) -> None:
     exported = build_graph(load_checkpoint(assets.CHECKPOINT).build(), spec)
     prepared = lowering.canonicalize(exported)
     integer = lowering.lower(prepared, observed(prepared), Target.X86).model
-    for name, model in zip(TRAINED, (exported, integer), strict=True):
+    other = build_graph(
+        load_checkpoint(assets.CHECKPOINT).build(), dataclasses.replace(spec, color_order=ColorOrder.BGR)
+    )
+    for name, model in zip(TRAINED, (exported, integer, other), strict=True):
         onnx.save(model, folder / f"{name}.onnx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,20 @@ def test_the_form_is_told_by_the_content_not_by_the_suffix(tmp_path: Path) -> No
     save_file({k: v.clone().contiguous() for k, v in prefixed("model.").items()}, tmp_path / "a.pth")
     assert same(load_checkpoint(tmp_path / "a.pth"), NETWORK)
     assert same(load_checkpoint(saved(tmp_path / "b.safetensors", RAW)), NETWORK)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_plain_pickle_of_arrays_is_read(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"model": {name: tensor.numpy() for name, tensor in RAW.items()}}, protocol))
+    assert same(load_checkpoint(path), NETWORK)
+
+
+def test_a_plain_pickle_of_tensors_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"model": RAW}))
+    with pytest.raises(CheckpointError, match=r"a pickle of tensors without torch\.save; load it where it was made"):
+        load_checkpoint(path)
 
 
 def test_what_lies_beside_the_network_is_named(tmp_path: Path) -> None:

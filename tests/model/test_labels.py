@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from afformer.datasets import CITYSCAPES
 from afformer.errors import AfformerError
@@ -170,3 +171,10 @@ def test_a_head_of_one_channel_becomes_background_and_foreground(
     assert 0 < foreground.float().mean() < 1
     assert checkpoint.spec((64, 64)).classes == ("background", "crack")
     assert f"the sigmoid exceeds {threshold:g}" in checkpoint.weights
+
+
+def test_names_are_read_from_the_metadata_of_safetensors(tmp_path: Path) -> None:
+    tensors = {name: tensor.clone().contiguous() for name, tensor in FIVE.items()}
+    metadata = {"format": "pt", "id2label": json.dumps(dict(enumerate(NAMES)))}
+    save_file(tensors, tmp_path / "a.safetensors", metadata)
+    assert load_checkpoint(tmp_path / "a.safetensors").spec((64, 64)).classes == NAMES

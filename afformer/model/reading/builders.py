@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from afformer.model.reading.faults import Budget, DamageError
+from afformer.model.reading.faults import Budget, DamageError, RefusalError
 from afformer.model.reading.numpy_values import NumpyArray, from_buffer, numpy_type, reconstruct, scalar
 from afformer.model.reading.objects import Global, OtherKey, Placeholder, key_of
 from afformer.model.reading.tensors import (
@@ -155,6 +155,13 @@ def _raw(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.array(array, order="C").reshape(-1).view(np.uint8))
 
 
+def _pickled_alone(_arguments: Arguments) -> Any:
+    """`_load_from_bytes(bytes)`: the storage of a tensor that was pickled without `torch.save`."""
+    raise RefusalError(
+        "a pickle of tensors without torch.save; load it where it was made, and torch.save its state_dict()"
+    )
+
+
 def _from_type(arguments: Arguments) -> Any:
     """`_rebuild_from_type_v2(function, class, arguments, state)`: a tensor of a subclass."""
     function, inner = arguments[0] if arguments else None, arguments[2] if len(arguments) > 2 else None
@@ -194,6 +201,7 @@ _BUILDERS: dict[str, Callable[[Arguments], Any]] = {
     "torch.nn.parameter.Parameter": _parameter,
     "torch.nn.parameter.Buffer": _parameter,
     "torch.autograd.variable.Variable": _parameter,
+    "torch.storage._load_from_bytes": _pickled_alone,
     "torch.Size": _sequence,
     "builtins.set": _sequence,
     "builtins.frozenset": _sequence,

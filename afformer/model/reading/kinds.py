@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 
+from afformer.model.reading.faults import printable
 from afformer.model.reading.source import Source
 
 _LOOKED_AT = 512
+_QUOTED = 40
 _TAR_MAGIC = slice(257, 262)
 
 
@@ -20,7 +22,7 @@ class Form(enum.Enum):
 
 
 _OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"version https://git-lfs.github.com/", "a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"),
+    (b"version https://git-lfs.github.com/", "a Git LFS pointer; fetch the file itself with 'git lfs pull'"),
     (b"GGUF", "a GGUF file"),
     (b"\x89HDF\r\n", "an HDF5 file (Keras, or MATLAB)"),
     (b"\x93NUMPY", "a NumPy array"),
@@ -62,9 +64,19 @@ def other_kind(source: Source) -> str:
         if first.startswith(signature):
             return what
     if first.lstrip().lower().startswith(_MARKUP):
-        return "a web page or XML, not the file itself; download it again"
+        return "a web page or XML; download the file itself"
     if first[4:8] == b"TFL3":
         return "a TensorFlow Lite model"
     if first[:1] == b"\x08" and first[2:3] in (b"\x12", b"\x3a", b"\x42"):  # ir_version, then producer, graph or opset
         return "an ONNX model; it runs as it is, without a checkpoint"
-    return ""
+    return _text(first)
+
+
+def _text(first: bytes) -> str:
+    """A text is called that, with the words that it begins with."""
+    try:
+        found = first.decode()
+    except UnicodeDecodeError as error:
+        found = first[: error.start].decode() if error.start > len(first) - 4 else ""  # cut inside a character
+    words = " ".join(found.split())
+    return f"a text ({printable(words[:_QUOTED])})" if words.isprintable() and words else ""

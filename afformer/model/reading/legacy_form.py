@@ -68,13 +68,17 @@ class LegacyForm:
 def read_legacy(source: Source, budget: Budget) -> Any:
     """The content of a stream that `torch.save` wrote; its tensors are read when they are asked for.
 
+    A pickle of another program is its content itself: a model zoo's `.pkl` holds arrays of NumPy.
+
     Raises:
-        CheckpointError: It is damaged, or a pickle that `torch.save` did not write.
+        CheckpointError: It is damaged, or a pickle without weights.
     """
     read = functools.partial(read_pickle, source, end=source.size, budget=budget)
     magic, at = read(0)
+    if isinstance(magic, (dict, list, tuple)) and at == source.size:
+        return magic
     if magic != MAGIC or type(magic) is not int:
-        raise RefusalError("a pickle, but not of torch.save; expected a state dict from torch.save")
+        raise RefusalError("a pickle, but not of weights; expected a state dict from torch.save")
     protocol, at = read(at)
     machine, at = read(at)
     if type(protocol) is not int or protocol != _PROTOCOL or not isinstance(machine, dict):

@@ -122,7 +122,9 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, name: str) -
         (npz(), "NumPy .npz"),
         (archive(one(tensor())).replace(b"archive/data.pkl", b"archive/data.zip"), "a zip archive, but not of torch"),
         (b"PK\x05\x06" + bytes(18), "an empty zip archive"),
-        (b"hello", "no form that is known"),
+        (b"hello\nthere", "a text (hello there), not a checkpoint"),
+        (b"{'a': \xc3\xa4}\0", "no form that is known"),
+        (b"\xff\xfe\xfd hello", "no form that is known"),
     ],
 )
 def test_another_kind_of_file_is_called_what_it_is(tmp_path: Path, content: bytes, what: str) -> None:
