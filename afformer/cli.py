@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from afformer.commands.batch import batch
 from afformer.commands.benchmark import benchmark
 from afformer.commands.compare import compare
 from afformer.commands.demo import demo
@@ -94,6 +95,7 @@ for command in (
     package,
     infer,
     serve,
+    batch,
     demo,
     evaluate,
     compare,

@@ -38,7 +38,7 @@ FLOORS = (
     ("export",),
     ("quantize",),
     ("tensorrt",),
-    ("inspection", "spec_draft", "doctor", "package", "serve"),
+    ("inspection", "spec_draft", "doctor", "package", "serve", "batch"),
     ("commands",),
     ("cli", "__main__", "_pyinstaller"),
     ("",),  # the package itself, which offers the public names

@@ -49,18 +49,19 @@ def print_error(message: str) -> None:
     click.echo(f"Error: {' '.join(message.split())}", err=True)
 
 
-def exit_with(failures: Sequence[str], *, noun: str = "picture", signal_code: int = 0) -> None:
+def exit_with(failures: Sequence[str], *, noun: str = "picture", signal_code: int = 0, failed: int = 0) -> None:
     """Reports what failed, one line each, and ends the command if anything did or a signal has come.
 
     Args:
         failures: Why each of them failed.
         noun: What each of them is.
         signal_code: Exit code if a signal has ended the work, else 0.
+        failed: How many failed, where `failures` are only the first of them.
     """
     for reason in failures:
         print_error(with_flags(reason, click.get_current_context().command))
     if failures:
-        print_error(f"{count(len(failures), noun)} could not be used")
+        print_error(f"{count(max(failed, len(failures)), noun)} could not be used")
     if failures or signal_code:
         sys.exit(signal_code or 1)
 

@@ -92,6 +92,14 @@ class Registry:
         """
         return not self._registration(name or self.name_for(path)).any_size
 
+    def device_of(self, path: AnyPath, name: str | None = None, device: Device | None = None) -> Device:
+        """Where a model file runs, if `device` is what the caller says.
+
+        Raises:
+            BackendError: No backend opens files with its ending.
+        """
+        return device or self._registration(name or self.name_for(path)).device
+
     def open(
         self,
         path: AnyPath,
@@ -181,6 +189,7 @@ backend_name = _registry.name_for
 model_suffixes = _registry.suffixes
 has_own_size = _registry.has_own_size
 check_spec = _registry.check_spec
+device_of = _registry.device_of
 
 register(
     "onnxruntime", Registration("afformer.runtime.backends.onnxruntime:OnnxRuntimeBackend", (".onnx",), takes_spec=True)
