@@ -22,7 +22,7 @@ from afformer.batch.parts import Part, failed_parts, missing_parts, part_size
 from afformer.batch.places import Folder, local_path
 from afformer.batch.report import BatchReport
 from afformer.batch.results import claim, part_names, read_done
-from afformer.batch.worker import Job, PartDone, files_of
+from afformer.batch.worker import SPEC_FILE, Job, PartDone, files_of
 from afformer.errors import AfformerError, BackendError, OutputError
 from afformer.files import AnyPath
 from afformer.inspection import read_spec
@@ -61,7 +61,7 @@ def segment_many(
     """
     options = options or BatchOptions()
     place = _folder(folder)
-    files = _model_files(Path(model))
+    files = _model_files(Path(model), open_options.spec)
     needs, open_options = _needs(Path(model), open_options)
     spec = _spec(Path(model), files, open_options)
     items = [item for item in find_items(sources, options) if not _is_inside(item, place)]
@@ -148,13 +148,15 @@ def _folder(folder: str) -> Folder:
     return Folder(folder if path is None else str(path.absolute()))
 
 
-def _model_files(model: Path) -> tuple[tuple[str, bytes], ...]:
-    """The model's file and, of an engine, the JSON beside it."""
-    paths = [path for path in (model, json_path(model)) if path == model or path.is_file()]
+def _model_files(model: Path, spec: AnyPath | None) -> tuple[tuple[str, bytes], ...]:
+    """The model's file, of an engine the JSON beside it, and the spec file that is said."""
+    paths = {path.name: path for path in (model, json_path(model)) if path == model or path.is_file()}
+    if spec is not None:
+        paths[SPEC_FILE] = Path(spec)
     try:
-        return tuple((path.name, path.read_bytes()) for path in paths)
+        return tuple((name, path.read_bytes()) for name, path in paths.items())
     except OSError as error:
-        raise BackendError(f"{model}: cannot be read ({error.strerror}); check the path") from error
+        raise BackendError(f"{error.filename}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _needs(model: Path, open_options: OpenOptions) -> tuple[dict[str, float], OpenOptions]:
@@ -168,15 +170,15 @@ def _needs(model: Path, open_options: OpenOptions) -> tuple[dict[str, float], Op
 def _spec(model: Path, files: tuple[tuple[str, bytes], ...], open_options: OpenOptions) -> ModelSpec:
     """The model's spec, if its files are all that it needs; its device need not be on this machine."""
     here = dataclasses.replace(open_options, backend=None, device=None)
-    with files_of(files) as copy:
-        if backend_name(model) == "tensorrt":
-            return read_spec(copy, here)[0]
+    with files_of(files, here) as (copy, options):
         try:
-            with here.open_segmenter(copy) as segmenter:
+            if backend_name(model) == "tensorrt":
+                return read_spec(copy, options)[0]
+            with options.open_segmenter(copy) as segmenter:
                 return segmenter.spec
         except AfformerError as error:
             message = str(error).replace(str(copy), str(model))
-            raise type(error)(message) from error
+            raise type(error)(message.replace(str(options.spec), str(open_options.spec))) from error
 
 
 def _identity(

@@ -21,6 +21,9 @@ from afformer.runtime.batches import groups
 from afformer.runtime.opening import OpenOptions
 from afformer.runtime.segmenter import Segmenter
 
+SPEC_FILE = "afformer-spec.json"
+"""What a model's spec file is called among its files."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -96,8 +99,8 @@ class Worker:
     def _opened(self) -> Segmenter:
         if self._segmenter is None:
             # the files may go once the model is open: a worker that is killed leaves none
-            with files_of(self._job.model) as model:
-                self._segmenter = self._open.enter_context(self._job.open_options.open_segmenter(model))
+            with files_of(self._job.model, self._job.open_options) as (model, open_options):
+                self._segmenter = self._open.enter_context(open_options.open_segmenter(model))
         return self._segmenter
 
     def _rows(self, items: Sequence[Item], segmenter: Segmenter) -> Iterator[Row]:
@@ -136,12 +139,13 @@ def _classmaps(segmenter: Segmenter, images: list[RGBImage]) -> list[ClassMap | 
 
 
 @contextlib.contextmanager
-def files_of(files: tuple[tuple[str, bytes], ...]) -> Iterator[Path]:
-    """Files in a temporary folder, of which the first is yielded."""
+def files_of(files: tuple[tuple[str, bytes], ...], open_options: OpenOptions) -> Iterator[tuple[Path, OpenOptions]]:
+    """A model's files in a temporary folder: the model, and the options with the spec file that is there."""
     with tempfile.TemporaryDirectory(prefix="afformer-") as folder:
         for name, data in files:
             Path(folder, name).write_bytes(data)
-        yield Path(folder, files[0][0])
+        spec = Path(folder, SPEC_FILE) if open_options.spec else None
+        yield Path(folder, files[0][0]), dataclasses.replace(open_options, spec=spec)
 
 
 def _key(row: Row) -> tuple[Any, ...]:
