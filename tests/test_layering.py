@@ -26,6 +26,7 @@ FLOORS = (
         "png",
         "opencv",
         "extras",
+        "wording",
         "progress",
         "datasets",
         "assets",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from afformer.commands.options import FilePath
-from afformer.commands.report import count
+from afformer.wording import count
 
 
 @click.command()

@@ -18,10 +18,11 @@ from afformer.commands.options import (
     json_option,
     open_model_options,
 )
-from afformer.commands.report import count, exit_with, print_json, progress_bar
+from afformer.commands.report import exit_with, print_json, progress_bar
 from afformer.runtime.choices import Colours, Regions
 from afformer.runtime.opening import OpenOptions
 from afformer.streams.choices import Codec, Output
+from afformer.wording import count
 
 if TYPE_CHECKING:
     from afformer.streams.segment import SegmentReport

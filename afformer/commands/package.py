@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from afformer.commands.options import FilePath, ModelFile, json_option, spec_option
-from afformer.commands.report import count, print_json
+from afformer.commands.report import print_json
+from afformer.wording import count
 
 
 @click.command()

@@ -11,6 +11,7 @@ import click
 
 from afformer.commands.flags import with_flags
 from afformer.files import json_text
+from afformer.wording import count
 
 
 @contextlib.contextmanager
@@ -64,8 +65,3 @@ def exit_with(failures: Sequence[str], *, noun: str = "picture", signal_code: in
         print_error(f"{count(max(failed, len(failures)), noun)} could not be used")
     if failures or signal_code:
         sys.exit(signal_code or 1)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from afformer.datasets.convention import IGNORE, Dataset
 from afformer.errors import ImageError
 from afformer.spec import RGB
+from afformer.wording import listed
 
 _BLACK: RGB = (0, 0, 0)
 _SEVERAL = -1
@@ -38,12 +39,11 @@ def classes_of(dataset: Dataset, colours: npt.NDArray[np.uint8], where: str) -> 
     found = np.searchsorted(codes, packed).clip(max=len(codes) - 1)
     classes = np.where(codes[found] == packed, meanings[found], _SEVERAL)
     if (classes == _SEVERAL).any():
-        strange = np.unique(packed[classes == _SEVERAL])
-        listed = ", ".join(f"#{code:06x}" for code in strange[:_LISTED].tolist())
-        more = f" and {len(strange) - _LISTED} more" if len(strange) > _LISTED else ""
+        strange = [f"#{code:06x}" for code in np.unique(packed[classes == _SEVERAL]).tolist()]
+        verb = "do" if len(strange) > 1 else "does"
         raise ImageError(
-            f"{where}: stores colours, and {listed}{more} {'do' if len(strange) > 1 else 'does'} not mean exactly one "
-            f"class of {dataset.title}; expected its palette, or class ids in a one-channel or indexed PNG"
+            f"{where}: stores colours, and {listed(strange, _LISTED)} {verb} not mean exactly one class of "
+            f"{dataset.title}; expected its palette, or class ids in a one-channel or indexed PNG"
         )
     return classes.astype(np.uint8)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from afformer.errors import ImageError
 from afformer.spec import RGB
+from afformer.wording import listed
 
 if TYPE_CHECKING:  # the commands list the data sets in their help, which must not load numpy
     import numpy as np
@@ -150,9 +151,7 @@ def _lookup(
 
 
 def _some(ids: list[int]) -> str:
-    more = len(ids) - _LISTED
-    listed = ", ".join(map(str, ids[:_LISTED])) + (f" and {more} more" if more > 0 else "")
-    return f"{'ids' if len(ids) > 1 else 'the id'} {listed}"
+    return f"{'ids' if len(ids) > 1 else 'the id'} {listed([*map(str, ids)], _LISTED)}"
 
 
 def _ranges(ids: tuple[int, ...]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from afformer.datasets.convention import Dataset
 from afformer.errors import ImageError
+from afformer.wording import count
 
 PICTURE_EXTENSIONS = frozenset(
     {
@@ -127,4 +128,4 @@ def _count(paths: list[Path], folder: Path, noun: str, what: str) -> str:
         return ""
     names = ", ".join(path.relative_to(folder).as_posix() for path in paths[:_LISTED])
     more = ", ..." if len(paths) > _LISTED else ""
-    return f"{len(paths)} {noun}{'s' if len(paths) > 1 else ''} {what} ({names}{more})"
+    return f"{count(len(paths), noun)} {what} ({names}{more})"

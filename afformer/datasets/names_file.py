@@ -33,7 +33,7 @@ def read_names(path: Path) -> Dataset:
     found = [_read(line.strip(), number, path) for number, line in enumerate(lines, 1)]
     names = tuple(name for name, _ in found)
     if not names:
-        raise AfformerError(f"{path}: is empty; expected one class name per line")
+        raise AfformerError(f"{path}: is empty; expected one class name a line")
     if len(names) > IGNORE:
         raise AfformerError(f"{path}: names {len(names)} classes, but labels of 8 bits tell at most {IGNORE} apart")
     for number, name in enumerate(names, 1):

@@ -9,6 +9,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from afformer.wording import count
+
 _FLAGS = {
     *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16"),  # x86
     *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),  # ARM; asimddp are its 8-bit dot products
@@ -67,10 +69,7 @@ class Machine:
         name = ", ".join(filter(None, (self.board, self.cpu)))
         flags = " ".join(self.flags) or "no known features"
         versions = ", ".join(f"{package} {version}" for package, version in self.packages.items())
-        return (
-            f"{name}; {self.cores} core{'s' if self.cores > 1 else ''}; {flags}\n"
-            f"{self.system}; Python {self.python}; {versions}"
-        )
+        return f"{name}; {count(self.cores, 'core')}; {flags}\n{self.system}; Python {self.python}; {versions}"
 
 
 def _cpu_info() -> dict[str, str]:

@@ -15,6 +15,7 @@ from afformer.model.network import VARIANTS, AFFormer, AFFormerConfig
 from afformer.model.networks import Network
 from afformer.model.reading.faults import printable
 from afformer.model.reading.tensors import StoredTensor
+from afformer.wording import listed
 
 _LISTED = 10
 _EPS = 1e-5
@@ -164,5 +165,4 @@ def _listed(names: list[str], kind: str, kinds: str | None = None) -> str:
 
 
 def _some(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(map(printable, names[:_LISTED])) + (f" and {more} more" if more > 0 else "")
+    return listed([printable(name) for name in names], _LISTED)

@@ -12,6 +12,7 @@ from afformer.model.reading.faults import printable
 from afformer.model.reading.numpy_values import NumpyArray
 from afformer.model.reading.objects import Placeholder
 from afformer.model.reading.tensors import StoredTensor
+from afformer.wording import listed
 
 _DEEPEST = 24
 _LONGEST_KEY = 400
@@ -63,8 +64,7 @@ def description(content: Any, found: Mapping[str, Any]) -> str:
     parts = []
     if isinstance(content, Mapping):
         keys = [printable(key_text(key)) for key in content]
-        more = f" and {len(keys) - _LISTED} more" if len(keys) > _LISTED else ""
-        parts.append(f"the keys {', '.join(keys[:_LISTED])}{more}" if keys else "no keys")
+        parts.append(f"the keys {listed(keys, _LISTED)}" if keys else "no keys")
     elif isinstance(content, Placeholder):
         parts.append(f"an object of {printable(content.name)}")
     else:

@@ -19,6 +19,7 @@ from afformer.runtime.choices import Fit
 from afformer.runtime.preprocess import fit_picture, write_input
 from afformer.runtime.tiling import Tiling
 from afformer.spec import ColorOrder, ModelSpec
+from afformer.wording import count, listed
 
 Array = npt.NDArray[np.generic]
 
@@ -120,8 +121,8 @@ class _Survey:
         usable = len(self.usable)
         if usable < FEW:
             yield (
-                f"Only {usable} usable picture{'s' if usable > 1 else ''}: ranges depend too much on which ones they "
-                f"are; give {FEW} or more, better {LIMIT}."
+                f"Only {count(usable, 'usable picture')}: ranges depend too much on which ones they are; give {FEW} or "
+                f"more, better {LIMIT}."
             )
         if self.label_maps:
             yield f"{_count(len(self.label_maps))} apparently a label map and left out: {_names(self.label_maps)}."
@@ -133,7 +134,7 @@ class _Survey:
                 f"{_names(self.tiny)}."
             )
         if self.unreadable:
-            yield f"{_count(len(self.unreadable))} unreadable and left out: {_some(self.unreadable, '; ')}."
+            yield f"{_count(len(self.unreadable))} unreadable and left out: {listed(self.unreadable, _LISTED)}."
 
 
 def looks_like_labels(image: RGBImage) -> bool:
@@ -210,9 +211,4 @@ def _count(count: int) -> str:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    return _some([path.name for path in paths])
-
-
-def _some(items: Sequence[str], separator: str = ", ") -> str:
-    more = len(items) - _LISTED
-    return separator.join(items[:_LISTED]) + (f"{separator}and {more} more" if more > 0 else "")
+    return listed([path.name for path in paths], _LISTED)

@@ -19,6 +19,7 @@ from afformer.quantize.lowering.node_placement import declines
 from afformer.quantize.lowering.result import Conversion, Lowered, LoweringReport
 from afformer.quantize.placement import WHY_FLOAT, Scheme
 from afformer.quantize.ranges import Ranges, range_for
+from afformer.wording import listed
 
 _CROSSING = ("Reshape", "MatMul")
 """Operators that read a convolution's output channels first."""
@@ -124,8 +125,7 @@ class _Lowering:
         grid = self._grid(name)
         scale = self.builder.constant(f"{name}.scale", np.array(grid.scale, np.float32))
         zero = self.builder.constant(f"z{grid.kind.value}{grid.zero_point}", np.array(grid.zero_point, grid.kind.dtype))
-        more = f" and {len(readers) - 1} more" if len(readers) > 1 else ""
-        reason = f"input of {readers[0]}{more}"
+        reason = f"input of {listed(readers, 1)}"
         self.conversions += [Conversion(op_type, name, reason) for op_type in ("QuantizeLinear", "DequantizeLinear")]
         quantized = self.builder.add("QuantizeLinear", [name, scale, zero], f"{name}.quantized")
         return self.builder.add("DequantizeLinear", [quantized, scale, zero], f"{name}.dequantized")
