@@ -9,9 +9,10 @@ import click
 
 from afformer.batch.choices import BatchOptions, Masks
 from afformer.commands.options import ModelFile, backend_option, enum_option, json_option, open_model_options
-from afformer.commands.report import count, exit_with, print_json, progress_bar
+from afformer.commands.report import exit_with, print_json, progress_bar
 from afformer.extras import requires_extra
 from afformer.runtime.opening import OpenOptions
+from afformer.wording import count
 
 
 @click.command()
