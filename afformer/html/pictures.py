@@ -41,14 +41,17 @@ class Illustrator:
     Args:
         classes: Class names.
         palette: The data set's colours, one RGB colour a class.
-
-    Attributes:
-        legend: (class name, RGB colour) of every class, as they are painted.
     """
 
     def __init__(self, classes: Sequence[str], palette: Sequence[RGB]) -> None:
+        self._count = len(classes)
         self._renderer = Renderer(classes, palette, outlines=True, names=True)
-        self.legend = tuple(zip(classes, self._renderer.colours, strict=True))
+        self._shown: set[int] = set()
+
+    @property
+    def legend(self) -> tuple[tuple[str, RGB], ...]:
+        """(class name, RGB colour) of every class that was drawn so far, in the order of their ids."""
+        return tuple((self._renderer.classes[index], self._renderer.colours[index]) for index in sorted(self._shown))
 
     def difference(self, name: str, image: RGBImage, maps: Mapping[str, ClassMap]) -> Difference:
         """A picture, two class maps drawn over it, and the pixels where they differ.
@@ -59,7 +62,7 @@ class Illustrator:
             maps: Caption -> `(H, W)` class map, of two. Ids that are no class are left unpainted, and not compared.
         """
         first, second = maps.values()
-        known = (first < len(self.legend)) & (second < len(self.legend))
+        known = (first < self._count) & (second < self._count)
         differs = (first != second) & known
         share = float(differs.sum() / max(1, known.sum()))
         small = _shrunk(image)
@@ -71,7 +74,8 @@ class Illustrator:
         height, width = image.shape[:2]
         small = np.asarray(cv2.resize(classmap, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), classmap.dtype)
         drawn = self._renderer.overlay(image, small)
-        nothing = small >= len(self.legend)
+        nothing = small >= self._count
+        self._shown.update(np.unique(small[~nothing]).tolist())
         drawn[nothing] = image[nothing]
         return drawn
 

@@ -48,6 +48,7 @@ def write_comparison(
         (first,), (second,) = classmaps(a, [image]), classmaps(b, [image])
         return illustrator.difference(picture.name, image, {"A": first, "B": second})
 
+    differences = [difference(score.picture) for score in worst]
     write_page(
         path,
         "measure/comparison.html.jinja",
@@ -56,5 +57,5 @@ def write_comparison(
         b=names[1],
         matrix=confusion_table(confusion.counts, spec.classes),
         colours=illustrator.legend,
-        worst=[difference(score.picture) for score in worst],
+        worst=differences,
     )

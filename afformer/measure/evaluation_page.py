@@ -44,6 +44,7 @@ def write_evaluation(
     def shown(some: Sequence[PictureScore]) -> list[Difference]:
         return [_difference(illustrator, segment, dataset, score.picture, labels[score.picture]) for score in some]
 
+    worst, best = shown(worst_pictures(scores.by_picture)), shown(best_pictures(scores.by_picture))
     write_page(
         path,
         "measure/evaluation.html.jinja",
@@ -52,8 +53,8 @@ def write_evaluation(
         dataset=dataset.title,
         matrix=confusion_table(scores.confusion.counts, dataset.classes),
         colours=illustrator.legend,
-        worst=shown(worst_pictures(scores.by_picture)),
-        best=shown(best_pictures(scores.by_picture)),
+        worst=worst,
+        best=best,
     )
 
 

@@ -79,9 +79,9 @@ def test_a_very_tall_picture_is_shrunk_as_well() -> None:
     assert [decoded(uri).shape for _, uri in found.images] == [(640, 10, 3)] * 4
 
 
-def test_the_legend_names_the_colours_that_are_painted() -> None:
-    assert [name for name, _ in SHOWN.legend] == ["night", "day"]
-    half = np.ones((40, 60), np.uint8)
-    drawn = decoded(SHOWN.difference("a.png", np.full((40, 60, 3), 128, np.uint8), {"A": half, "B": half}).images[1][1])
-    name, colour = SHOWN.legend[1]
-    assert int(np.argmax(drawn[20, 5])) == int(np.argmax(colour)), name
+def test_the_legend_names_the_colours_that_were_painted_and_no_others() -> None:
+    shown = Illustrator(("night", "day", "fog"), ((0, 0, 0), (0, 200, 0), (200, 200, 200)))
+    before, half = shown.legend, np.ones((40, 60), np.uint8)
+    found = shown.difference("a.png", np.full((40, 60, 3), 128, np.uint8), {"A": half, "B": half})
+    assert (len(before), [name for name, _ in shown.legend]) == (0, ["day"])
+    assert int(np.argmax(decoded(found.images[1][1])[20, 5])) == int(np.argmax(shown.legend[0][1]))

@@ -27,7 +27,7 @@ def test_the_keys_of_the_file_format_stay() -> None:
     assert list(fields) == [
         "verdict", "target", "written", "classes", "input_hw", "bargain", "before", "after", "speed", "calibration",
         "layers", "float_nodes", "conversions", "tensors", "search", "seconds", "failures",
-        "losses",
+        "notes", "losses",
     ]  # fmt: skip
     assert list(fields["speed"]) == ["ratio", "ratio_low", "ratio_high", "engine"]
     assert list(fields["calibration"]) == ["method", "pictures", "cache", "source", "warnings"]

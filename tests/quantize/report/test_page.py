@@ -45,6 +45,11 @@ def test_classes_that_do_not_occur_are_left_out_of_the_table() -> None:
     assert "<td>Nothing</td>" not in render_page(REPORT, ILLUSTRATIONS)
 
 
+def test_what_there_is_to_say_about_the_labels_stands_beside_the_verdict() -> None:
+    page = render_page(dataclasses.replace(REPORT, notes=("Try `label_offset=-1`.",)), ILLUSTRATIONS)
+    assert "<li>Try <code>label_offset=-1</code>.</li>" in page
+
+
 def test_validation_pictures_that_could_not_be_used_are_named() -> None:
     report = dataclasses.replace(REPORT, failures=(Failure(Path("a.png"), "a.png: is <empty>"),))
     assert "a.png: is &lt;empty&gt;" in render_page(report, ILLUSTRATIONS)
