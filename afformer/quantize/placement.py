@@ -35,6 +35,7 @@ class Scheme:
         bytes_across_layouts: Whether the outputs of convolutions that attention reads are quantized too: the engine
             changes their layout, and moving bytes is several times cheaper than moving floats.
         gates: Whether HardSwish may become a gate with a scale for each channel: its operators run as written.
+        quantizes_by_channel: Whether a float tensor, channels first, can be quantized with a scale for each channel.
         fuses_rescaling: Whether adding and multiplying by a constant for each channel costs nothing before a tensor is
             quantized: the engine fuses it with the quantization.
     """
@@ -48,6 +49,7 @@ class Scheme:
     weight_bits: int = 8
     bytes_across_layouts: bool = False
     gates: bool = False
+    quantizes_by_channel: bool = False
     fuses_rescaling: bool = False
 
 
@@ -56,9 +58,19 @@ _INTEGERS = frozenset({"Conv", "HardSwish", "Gelu", "Add", "Clip", "Mul"})
 TABLE: dict[Target, Scheme] = {
     # ONNX Runtime takes input channels by fours; its float 7x7 depthwise kernel beats its integer one (0.25 to 0.47 ms)
     Target.X86: Scheme(
-        QuantFormat.INTEGER, Kind.U8, False, _INTEGERS, fewest_inputs=4, largest_depthwise=5, weight_bits=7, gates=True
+        QuantFormat.INTEGER,
+        Kind.U8,
+        False,
+        _INTEGERS,
+        fewest_inputs=4,
+        largest_depthwise=5,
+        weight_bits=7,
+        gates=True,
+        quantizes_by_channel=True,
     ),
-    Target.ARM: Scheme(QuantFormat.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4, gates=True),
+    Target.ARM: Scheme(
+        QuantFormat.INTEGER, Kind.S8, False, _INTEGERS, fewest_inputs=4, gates=True, quantizes_by_channel=True
+    ),
     Target.TENSORRT: Scheme(QuantFormat.QDQ, Kind.S8, True, frozenset({"Conv", "Add"})),
     Target.GENERIC: Scheme(
         QuantFormat.QDQ, Kind.U8, False, frozenset({"Conv"}), bytes_across_layouts=True, fuses_rescaling=True

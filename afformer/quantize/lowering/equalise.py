@@ -12,7 +12,9 @@ There is a shift only if no reader pads its input, because padding is zero. z co
 2. the LayerNormalization before it, through views, likewise: its weight and bias are divided by s;
 3. the HardSwish before it, if the target's operators are written out (`gates`), the convolution before that can be
    divided as in 1 and enough noise goes; `gate.py` says how;
-4. an Add and a Mul after the tensor, if the target's engine fuses them with the operator before (`fuses_rescaling`);
+4. a Mul after the tensor, if the target has operators that quantize with a scale for each channel, and the tensor is
+   made in float, channels first, and read by convolutions alone;
+5. an Add and a Mul after the tensor, if the target's engine fuses them with the operator before (`fuses_rescaling`);
    what is not quantized goes on to read x.
 
 Otherwise the tensor stays as it is. z is named after x, with `SUFFIX`.
@@ -29,11 +31,11 @@ import onnx
 from afformer.quantize.grid import Doubles, Floats
 from afformer.quantize.lowering.gate import LOWEST, write_gate
 from afformer.quantize.lowering.graph import Builder, Graph, attribute, copy_of, rebuilt
-from afformer.quantize.lowering.node_placement import declines
+from afformer.quantize.lowering.node_placement import NodePlacement, declines
 from afformer.quantize.placement import TABLE, Scheme, Target
 
 SUFFIX = ".equal"
-_SHIFTED = ".shifted"
+_SHIFTED, _SHIFT, _FACTOR = ".shifted", ".shift", ".factor"
 VIEWS = ("Reshape", "Transpose")
 """Operators that return the values they get, in another shape or order."""
 _NARROWEST = 1e-3
@@ -83,7 +85,8 @@ def equalise(model: onnx.ModelProto, ranges: Mapping[str, ChannelRanges], target
 
 def is_rescaling(node: onnx.NodeProto) -> bool:
     """Whether the node is one that `equalise` added, and so part of a quantization rather than of the network."""
-    return node.output[0].endswith((SUFFIX, _SHIFTED)) and node.op_type in ("Add", "Mul")
+    added = node.op_type in ("Add", "Mul") and node.output[0].endswith((SUFFIX, _SHIFTED))
+    return added and node.input[1].endswith((_FACTOR, _SHIFT))
 
 
 def of_each_output(channels: Doubles, outputs: int, groups: int) -> Doubles:
@@ -139,7 +142,8 @@ class _Changes:
         gated = source is not None and source.op_type == "HardSwish"
         if gated:
             ranges = ChannelRanges(np.maximum(ranges.low, LOWEST), np.maximum(ranges.high, 0))
-        unpadded = not gated and all(self._is_unpadded(reader) for reader in readers)
+        scaled = gated or (source is None and not self.scheme.fuses_rescaling)
+        unpadded = not scaled and all(self._is_unpadded(reader) for reader in readers)
         weights = sum((self._squares(reader) for reader in readers), np.zeros(len(ranges.low)))
         scale, shift = scales_and_shifts(ranges, weights, shifts=unpadded, symmetric=self.scheme.symmetric)
         if gated and noise_ratio(ranges, weights, scale) > WORTH_A_GATE:
@@ -206,9 +210,9 @@ class _Changes:
         column = (1, len(scale), 1, 1)
         source = name
         if shift.any():
-            negative = new.constant(f"{name}.shift", (-shift).astype(np.float32).reshape(column))
+            negative = new.constant(f"{name}{_SHIFT}", (-shift).astype(np.float32).reshape(column))
             source = new.add("Add", [name, negative], f"{name}{_SHIFTED}")
-        factor = new.constant(f"{name}.factor", (1 / scale).astype(np.float32).reshape(column))
+        factor = new.constant(f"{name}{_FACTOR}", (1 / scale).astype(np.float32).reshape(column))
         new.add("Mul", [source, factor], f"{name}{SUFFIX}")
         maker = self.graph.producer[name]
         self._copy(maker)
@@ -234,6 +238,7 @@ class _Changes:
 def _readers(graph: Graph, scheme: Scheme) -> dict[str, list[onnx.NodeProto]]:
     """By tensor that can be equalised: the convolutions that are to read it so, all of them or the quantized ones."""
     found: dict[str, list[onnx.NodeProto]] = {}
+    placement = NodePlacement(graph, scheme, frozenset())
     for name, readers in graph.consumers.items():
         quantized = [n for n in readers if n.op_type == "Conv" and declines(graph, n, scheme, frozenset()) is None]
         if not quantized or name not in graph.producer:
@@ -242,7 +247,13 @@ def _readers(graph: Graph, scheme: Scheme) -> dict[str, list[onnx.NodeProto]]:
             found[name] = readers
         elif scheme.fuses_rescaling and graph.producer[name].op_type not in VIEWS:
             found[name] = quantized
+        elif scheme.quantizes_by_channel and _only_convolutions_read(graph, name) and placement.makes_first(name):
+            found[name] = readers
     return found
+
+
+def _only_convolutions_read(graph: Graph, name: str) -> bool:
+    return name not in graph.outputs and all(node.op_type == "Conv" for node in graph.consumers[name])
 
 
 def _observed(graph: Graph, name: str, scheme: Scheme) -> str:
@@ -253,7 +264,7 @@ def _observed(graph: Graph, name: str, scheme: Scheme) -> str:
 
 def _source(graph: Graph, name: str, scheme: Scheme) -> onnx.NodeProto | None:
     """The convolution, norm or HardSwish that can return the tensor equalised, because only convolutions read it."""
-    if name in graph.outputs or any(node.op_type != "Conv" for node in graph.consumers[name]):
+    if not _only_convolutions_read(graph, name):
         return None
     return (
         graph.maker(name, "Conv")

@@ -15,6 +15,7 @@ import onnx
 
 from afformer.quantize.grid import Grid, QuantizedWeight, quantize_bias, quantize_weight, scales_for_bias
 from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
+from afformer.quantize.lowering.equalise import is_rescaling
 from afformer.quantize.lowering.graph import CONTRIB, Builder, Graph, attribute, renamed
 from afformer.quantize.lowering.node_placement import ELEMENTWISE, Layout, NodePlacement
 from afformer.quantize.lowering.representations import BYTES, FIRST, LAST, Representations, representation_name
@@ -57,6 +58,8 @@ class _Lowering:
             self.tensors.reader = node.name
             if self.placement.is_integer(node):
                 handlers[node.op_type](node)
+            elif is_rescaling(node):
+                self.tensors.rescale_when_read(node)
             elif node.op_type == "Resize":
                 self._resize(node)
             elif node.op_type == "Transpose" and attribute(node, "perm") == TO_LAST:

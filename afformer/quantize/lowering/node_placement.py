@@ -87,6 +87,11 @@ class NodePlacement:
         first = any(self._made_first(name) for name in self.graph.activations(node))
         return Layout.FIRST if first else Layout.LAST
 
+    def makes_first(self, name: str) -> bool:
+        """Whether an elementwise node makes the tensor in float, channels first."""
+        maker = self.graph.producer[name]
+        return maker.op_type in ELEMENTWISE and self._made_first(name)
+
     def is_pointwise(self, node: onnx.NodeProto) -> bool:
         """Whether a convolution is a matrix product over tokens."""
         plain = node.op_type == "Conv" and attribute(node, "group", 1) == 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import onnx
 
 from afformer.quantize.grid import Grid
 from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
 from afformer.quantize.lowering.gate import clipped, floor_of, gate_of
-from afformer.quantize.lowering.graph import Builder, Graph
+from afformer.quantize.lowering.graph import Builder, Graph, renamed
 from afformer.quantize.lowering.node_placement import Layout
 from afformer.quantize.lowering.result import Conversion
 from afformer.quantize.placement import Scheme
@@ -50,6 +51,7 @@ class Representations:
         self.reader = ""
         self._made: dict[tuple[str, Representation], str] = {}
         self._channels_last_views: dict[str, str] = {}
+        self._products: dict[str, onnx.NodeProto] = {}
 
     def put(self, name: str, wanted: Representation, made: str) -> None:
         """Records that `made` is a representation of tensor `name`."""
@@ -59,8 +61,14 @@ class Representations:
         """Records that the 4-D tensor `name` is `viewed` transposed to channels last: the same bytes, another name."""
         self._channels_last_views[name] = viewed
 
+    def rescale_when_read(self, product: onnx.NodeProto) -> None:
+        """Records that a tensor is another one, in float, multiplied by a constant for each channel."""
+        self._products[product.output[0]] = product
+
     def get(self, name: str, wanted: Representation) -> str:
         """The name of the tensor in a representation."""
+        if name in self._products:
+            self._write_product(self._products.pop(name), wanted)
         if name in self.graph.constants:
             return self.builder.constant(name, self.graph.constants[name])
         if name in self._channels_last_views:
@@ -96,6 +104,24 @@ class Representations:
         scale = self.builder.constant(f"s{np.float32(grid.scale):.5g}", np.array(grid.scale, np.float32))
         zero = self.builder.constant(f"z{grid.kind.value}{grid.zero_point}", np.array(grid.zero_point, grid.kind.dtype))
         return [scale, zero]
+
+    def _write_product(self, product: onnx.NodeProto, wanted: Representation) -> None:
+        """Multiplies, or, if bytes are wanted, quantizes with a scale for each channel."""
+        (source, factor), name = product.input, product.output[0]
+        read = self.get(source, FIRST)
+        if not wanted.integer:
+            self.builder.constant(factor, self.graph.constants[factor])
+            self.builder.append(renamed(product, {source: read}))
+            self.put(name, FIRST, name)
+            return
+        grid = self.grid(name)
+        scales = (grid.scale / self.graph.constants[factor].astype(np.float64)).reshape(-1).astype(np.float32)
+        zeros = np.full(len(scales), grid.zero_point, grid.kind.dtype)
+        inputs = [read, self.builder.constant(f"{name}.scales", scales), self.builder.constant(f"{name}.zeros", zeros)]
+        bytes_first = Representation(Layout.FIRST, integer=True)
+        self.conversions.append(Conversion("QuantizeLinear", name, f"{self.reader} runs on integers"))
+        made = self.builder.add("QuantizeLinear", inputs, representation_name(name, bytes_first), axis=1)
+        self.put(name, bytes_first, made)
 
     def _convert(self, name: str, wanted: Representation) -> str:
         twin = Representation(wanted.layout, not wanted.integer)

@@ -7,6 +7,7 @@ import pytest
 from afformer.quantize.channels import channel_ranges
 from afformer.quantize.lowering import ChannelRanges, equalise, tensors_to_equalise
 from afformer.quantize.lowering.equalise import scales_and_shifts
+from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.integer import lower_to_integers
 from afformer.quantize.lowering.qdq import lower_to_qdq
 from afformer.quantize.placement import TABLE, Target
@@ -43,6 +44,20 @@ def uneven() -> onnx.ModelProto:
     """A bottleneck with channels of very different sizes between its depthwise and its second dense convolution."""
     column = UNEVEN.reshape(-1, 1, 1, 1)
     return changed(bottleneck(), w1=column, w2=1 / column[:, :, 0].reshape(1, -1, 1, 1))
+
+
+def float_sum() -> onnx.ModelProto:
+    """A convolution that the integer kernels do not take, an activation in float, and a dense convolution."""
+    return parse(
+        """
+        chain (float[1, 3, 9, 10] x) => (float[1, 8, 9, 10] y) {
+            a = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x, w0)
+            b = Relu (a)
+            y = Conv <kernel_shape = [1, 1]> (b, w1)
+        }""",
+        w0=(16, 3, 3, 3),
+        w1=(8, 16, 1, 1),
+    )
 
 
 def uneven_swish() -> onnx.ModelProto:
@@ -107,6 +122,22 @@ def test_hard_swish_becomes_a_gate_where_channels_differ_and_the_target_runs_wha
     assert operators(made) == ["Conv", "HardSwish", "Conv", "Conv", "Clip", "Mul", "Conv", "Add", "Conv"]
     np.testing.assert_allclose(run(made), run(uneven_swish()), rtol=1e-3, atol=1e-3)
     assert "HardSwish" in operators(equalised(uneven_swish(), Target.GENERIC))
+
+
+@pytest.mark.parametrize("target", [Target.X86, Target.ARM])
+def test_a_tensor_made_in_float_is_quantized_with_a_scale_for_each_channel(target: Target) -> None:
+    model = changed(float_sum(), w0=UNEVEN.reshape(-1, 1, 1, 1), w1=1 / UNEVEN.reshape(1, -1, 1, 1))
+    made = equalised(model, target)
+    assert operators(made) == ["Conv", "Relu", "Mul", "Conv"]
+    lowered = lower_to_integers(made, observed(made), TABLE[target], frozenset({"a/Conv"}), 8)
+    (quantize,) = [node for node in lowered.model.graph.node if node.op_type == "QuantizeLinear"]
+    assert dict(Graph(lowered.model).constants)[quantize.input[1]].shape == (16,)
+    assert "Mul" not in operators(lowered.model)
+    plain = lower_to_integers(model, observed(model), TABLE[target], frozenset({"a/Conv"}), 8)
+    assert noise(lowered.model, model) < 0.6 * noise(plain.model, model)
+    in_float = lower_to_integers(made, observed(made), TABLE[target], frozenset({"a/Conv", "y/Conv"}), 8)
+    assert "Mul" in operators(in_float.model)
+    assert noise(in_float.model, model) < 1e-5
 
 
 @pytest.mark.parametrize("target", [Target.X86, Target.ARM])
