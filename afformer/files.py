@@ -82,7 +82,7 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     """Identifies a file under all its names, links included; None if there is no such file."""
     try:
         found = path.stat()
-    except OSError:  # missing, or in a place that cannot be looked at: whoever opens it says so
+    except OSError:  # missing or unreachable: opening it reports that
         return None
     return found.st_dev, found.st_ino
 

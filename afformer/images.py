@@ -144,7 +144,7 @@ def exif_orientation(path: Path) -> int:
     try:
         with Image.open(path) as image:
             return int(image.getexif().get(_ORIENTATION, 1))
-    except (OSError, ValueError, TypeError, SyntaxError):  # whoever decodes it otherwise does not turn it
+    except (OSError, ValueError, TypeError, SyntaxError):  # no other decoder turns it either
         return 1
 
 
@@ -178,7 +178,7 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     Args:
         path: Where to; the folder must exist. The extension must be `.png`.
         classmap: `(H, W)` class ids. Ids beyond the palette (255 for no class) are black.
-        palette: One RGB colour a class.
+        palette: One RGB colour per class.
 
     Raises:
         OutputError: The path does not end in `.png`, or the file cannot be written.
@@ -198,7 +198,7 @@ def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
 def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-    except (OSError, ValueError) as error:  # the latter of a NUL character
+    except (OSError, ValueError) as error:  # a ValueError comes from a NUL character
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path}: cannot be read ({reason}); check the path") from error
     if not data:

@@ -61,7 +61,7 @@ def save_spec(model: Path, file: Path, open_options: OpenOptions = DEFAULT) -> t
             that does not have its own.
 
     Returns:
-        How the model is opened with this file, and what was assumed, a sentence each.
+        How the model is opened with this file, and what was assumed, one sentence each.
 
     Raises:
         AfformerError: The model cannot be opened, or is not one that segments pictures; or the file cannot be written.

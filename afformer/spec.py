@@ -29,7 +29,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 RGB = tuple[int, int, int]
 Channels = tuple[float, float, float]
-"""One value a channel, in the order that is named beside it."""
+"""One value per channel, in the order that is named beside it."""
 
 
 class ColorOrder(Choice):
@@ -99,7 +99,7 @@ class ModelSpec:
         checkpoint_sha256: Hex digest of the checkpoint file.
         tools: Versions of the tools that made the model, by name.
         reduce_zero_label: Whether the labels in training counted from 1, with 0 ignored; None where nothing says it.
-        provenance: Where `normalisation`, `weights` and `classes` are from, a sentence each; empty where unknown.
+        provenance: Where `normalisation`, `weights` and `classes` are from, one sentence each; empty where unknown.
         stride: Input pixels that a cell of the logits covers, along each axis.
         input_name: Name of the input tensor; empty for this package's own, `image`.
         output_name: Name of the output tensor; empty for this package's own, `logits` or `classmap`.

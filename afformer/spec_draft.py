@@ -30,7 +30,7 @@ class Draft:
 
     Attributes:
         spec: The spec.
-        assumed: What the graph does not tell, a sentence each.
+        assumed: What the graph does not say, one sentence each.
     """
 
     spec: ModelSpec

@@ -1,7 +1,7 @@
 """Temporary names for files and folders that are being written.
 
 An output has a few such names of its own, in order, so that its next run finds what a killed one has left and removes
-it. Who works under a name holds a lock on it, which the system releases however the process ends.
+it. A process holds a lock on the name it works under, which the system releases however the process ends.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def do_parts(parts: Sequence[Part], job: Job, workers: int, needs: dict[str, flo
 
     Args:
         parts: The parts.
-        job: What every worker is told.
+        job: What every worker needs to know.
         workers: Most of them at a time.
         needs: As for `most_workers`.
 

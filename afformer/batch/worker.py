@@ -27,7 +27,7 @@ SPEC_FILE = "afformer-spec.json"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What every worker is told.
+    """What every worker needs to know.
 
     Attributes:
         model: Names and contents of the model's files; the first is the model.
@@ -67,7 +67,7 @@ class Worker:
     """One worker.
 
     Args:
-        job: What it is told.
+        job: The job.
         node: The node that it is on.
     """
 

@@ -40,7 +40,7 @@ class Illustrator:
 
     Args:
         classes: Class names.
-        palette: The data set's colours, one RGB colour a class.
+        palette: The data set's colours, one RGB colour per class.
     """
 
     def __init__(self, classes: Sequence[str], palette: Sequence[RGB]) -> None:

@@ -115,7 +115,7 @@ class Benchmark:
         picture: The picture that was segmented.
         calls: Calls of each row that count.
         failures: Labelled pictures that could not be used.
-        notes: What there is to say about the labels, a sentence each.
+        notes: What there is to say about the labels, one sentence each.
     """
 
     rows: tuple[Row, ...]

@@ -36,7 +36,7 @@ class Evaluation:
         return dict(plain(self))
 
     def to_table(self) -> str:
-        """One line a class, then the summary; percentages."""
+        """One line per class, then the summary; percentages."""
         rows = [(name, percent(iou)) for name, iou in self.per_class_iou.items()]
         total = [("mIoU", percent(self.miou)), ("pixel accuracy", percent(self.pixel_accuracy))]
         table = summarised([("class", "IoU %"), *rows], [*total, ("pictures", str(self.pictures))])

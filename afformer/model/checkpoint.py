@@ -194,7 +194,7 @@ def _two_classes(
 
 
 def _said(content: Content, path: Path) -> dict[str, Any]:
-    """What the file says of itself, keys in lower case: our own metadata, else mmcv's or mmengine's `meta`."""
+    """The file's metadata, keys in lower case: our own metadata, else mmcv's or mmengine's `meta`."""
     held = content.object if isinstance(content.object, Mapping) else {}
     said: Any = _own(content.metadata, path)
     if not said:

@@ -17,7 +17,7 @@ def without_compiler_folder() -> Iterator[None]:
     """Work in the body leaves no `torchinductor_USER` in the temporary folder, and reads nothing planted there.
 
     Exporting and optimisers load PyTorch's compiler (2.13), which makes its folder and looks into it for settings.
-    Meanwhile it is told to use PyTorch's own folder, which exists, and where nothing is written as nothing is compiled.
+    Meanwhile it uses PyTorch's own folder, which exists; nothing is compiled, so nothing is written there.
     A variable that the user has set is left alone.
     """
     if _VARIABLE in os.environ:

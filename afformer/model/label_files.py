@@ -3,7 +3,7 @@
 .json    a list of names, {"0": name}, {name: 0}, {"classes": ..., "palette": ...}, or a list of objects with
          name, id and color; colours as [r, g, b] or "#rrggbb"
 .npy     an (n, 3) array of colours
-other    text: one name a line, a colour as `#rrggbb` behind it; of colours, `r g b` or `#rrggbb` a line
+other    text: one name per line, a colour as `#rrggbb` behind it; of colours, `r g b` or `#rrggbb` a line
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def names_in_file(path: Path) -> tuple[Names, Colours | None]:
 
 
 def colours_in_file(path: Path) -> Colours:
-    """One colour a class.
+    """One colour per class.
 
     Raises:
         CheckpointError: The file cannot be read, or holds no colours.

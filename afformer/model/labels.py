@@ -68,7 +68,7 @@ def found_labels(said: Mapping[str, Any], config: Config, count: int, *, binary:
     Files of other tools may contain anything; what is not names or colours counts as missing.
 
     Args:
-        said: What the file says of itself, keys in lower case.
+        said: The file's metadata, keys in lower case.
         config: What it says of its training.
         count: Number of classes.
         binary: Whether these are the two classes of a one-channel head, of which a file may name only the foreground.

@@ -218,7 +218,7 @@ def _words(where: str) -> list[str]:
 def _with_heads(networks: dict[str, Network], found: Mapping[str, Any]) -> list[Network]:
     """Backbones get the head that their trainer gave another name, such as `decoder.` or `model.head.`.
 
-    A head is told by the names inside it, `squeeze.conv.weight` and `conv_seg.weight`. It must lie in the same
+    A head is recognised by the names inside it, `squeeze.conv.weight` and `conv_seg.weight`. It must lie in the same
     dictionary as the backbone, or be the only one in the file for the only backbone.
     """
     clean = {_INSIDE.sub("", name): value for name, value in found.items()}

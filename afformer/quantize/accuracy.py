@@ -99,7 +99,7 @@ class Evaluator:
 
     Attributes:
         reference: The float model's own accuracy.
-        label_notes: How the labels were read, and what would score far higher, a sentence each.
+        label_notes: How the labels were read, and what would score far higher, one sentence each.
 
     Raises:
         ImageError: A picture or label cannot be read, the two differ in size, or every label is ignored as a whole.

@@ -13,7 +13,7 @@
       }
     }
 
-One tensor a line, in the order of the graph. The digests cover what the ranges were made from, not the ranges
+One tensor per line, in the order of the graph. The digests cover what the ranges were made from, not the ranges
 themselves, so a file edited by hand stays valid until the pictures, the model or the method change.
 """
 

@@ -269,7 +269,7 @@ def _contenders(table: Floats, winner: ClassMap, corners: Index, work: Workspace
 
     Returns:
         An order of the blocks, most contenders first, and for each rank the contender of that rank, ascending in class
-        id, of the blocks that have so many: `classes[r][i]` belongs to block `order[i]`.
+        id, of the blocks that have that many: `classes[r][i]` belongs to block `order[i]`.
     """
     rivals = table[corners[None], winner[corners][:, None]]  # (winner of a corner, at a corner, n)
     bound = rivals.min(axis=1).max(axis=0)

@@ -26,7 +26,7 @@ class Renderer:
 
     Args:
         classes: Class names.
-        palette: The data set's colours, one RGB colour a class: those of masks.
+        palette: The data set's colours, one RGB colour per class: those of masks.
         opacity: How much of the classes' colours covers the picture in an overlay, 0..1.
         outlines: Draw lines between the classes of an overlay.
         names: Write the classes' names on the larger regions of an overlay.

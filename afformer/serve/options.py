@@ -1,4 +1,4 @@
-"""What a server is told: where to listen, which models, how much of everything."""
+"""Options of a server: where to listen, which models, and its limits."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ServeOptions:
     Attributes:
         host: Address to listen on.
         port: TCP port; 0 takes a free one.
-        workers: Threads a model, each with a copy of the model of its own.
+        workers: Threads per model, each with a copy of the model of its own.
         max_wait_s: Seconds that a request waits for others to fill the model's batch; only for a batch above 1.
         open_options: How models are opened; their `fit` is what requests get that name none.
         limits: How much the server takes on.

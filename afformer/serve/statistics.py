@@ -24,7 +24,7 @@ class Statistics:
         self._inferences = self._executions = self._last_ms = 0
 
     def succeeded(self, timing: Timing, rows: int) -> None:
-        """Counts a request of so many rows that was answered."""
+        """Counts an answered request of `rows` rows."""
         spent = {
             "queue": timing.queue,
             "compute_input": timing.input,

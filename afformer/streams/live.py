@@ -1,6 +1,6 @@
 """Cameras and streams: only the newest frame, and a new attempt when the connection breaks.
 
-A thread does nothing but fetch frames. It keeps the newest one for whoever asks next; frames that nobody asked for in
+A thread does nothing but fetch frames. It keeps the newest one for the next request; frames that nobody asked for in
 time are dropped and counted. So the delay is that of one frame, however slow the model is.
 """
 
@@ -74,7 +74,7 @@ class LiveSource(FrameSource):
         title: What messages call it: the URL, or `camera 0`.
         clocked: Whether it has a frame rate of its own; pictures over HTTP may come without one.
         clock: Returns seconds; for simulations.
-        pause: Waits for so many seconds, or until `stop`; for simulations.
+        pause: Waits for the given seconds, or until `stop`; for simulations.
 
     Raises:
         ImageError: It cannot be opened. During the iteration: it broke, and all attempts to reconnect failed.

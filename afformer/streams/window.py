@@ -39,7 +39,7 @@ class Gui(Protocol):
         ...
 
     def key(self, wait_ms: int) -> str:
-        """The key pressed within so many milliseconds; empty if there was none."""
+        """The key pressed within `wait_ms` milliseconds; empty if there was none."""
         ...
 
     def is_open(self) -> bool:

@@ -12,7 +12,7 @@ Pair = tuple[Path, Path]
 """A picture and its label."""
 
 HELD_OUT = 10
-"""One in so many pictures validates, where a data set has no split: the last ones by name."""
+"""Without a split, one picture in this many is for validation: the last ones by name."""
 
 _LAYOUTS = (
     ("train/images", "train/labels", "val/images", "val/labels"),

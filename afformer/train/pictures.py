@@ -145,7 +145,7 @@ def _fitting(image: RGBImage, label: ClassMap, canvas_hw: tuple[int, int]) -> tu
 
 
 def _ahead(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """`map` in threads, in order, a few items ahead of whoever asks."""
+    """`map` in threads, in order, a few items ahead of the consumer."""
     with ThreadPoolExecutor(workers) as pool:
         under_way: deque[Future[R]] = deque()
         try:

@@ -29,7 +29,7 @@ _WAIT_EVERY = 20
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """Who is told how a run goes.
+    """Callbacks of a run.
 
     Attributes:
         progress: Told after every picture that is read, and after every step.
@@ -69,7 +69,7 @@ class Run:
         parts: What the run works with.
         options: Budget and number of checks.
         files: Where it is saved; an earlier part of the run that lies there is taken up.
-        watch: Who is told.
+        watch: Called as the run goes on.
 
     Attributes:
         checks: What was found so far, in order.

@@ -24,7 +24,7 @@ def sheet(images: Tensor, labels: Tensor, palette: Sequence[RGB]) -> RGBImage:
     Args:
         images: `(n, 3, h, w)` RGB, 0..255.
         labels: `(n, h, w)` class ids, `IGNORE` for none.
-        palette: One RGB colour a class.
+        palette: One RGB colour per class.
 
     Returns:
         `(H, W, 3)` uint8 RGB: every picture, and beside it the picture under its label's colours.

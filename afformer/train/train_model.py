@@ -80,7 +80,7 @@ def train_model(
             as `.resume`, the curve of loss and mIoU as `.svg`.
         dataset: Class names, colours, and what the labels mean.
         options: What to train, for how long, and how.
-        watch: Who is told how it goes.
+        watch: Called as training goes on.
 
     Raises:
         AfformerError: The device is not there, a file cannot be read or written, or the loss is not finite any more.
@@ -116,7 +116,7 @@ def write_sheet(
         picture: Where to; the folder must exist.
         dataset: As for `train_model`.
         options: Crop, changes and seed; the budget is not used.
-        watch: Who is told how many pictures have been read.
+        watch: Called with the number of pictures read so far.
 
     Raises:
         AfformerError: The device is not there, or a file cannot be read or written.

@@ -58,7 +58,7 @@ def form_of(source: Source) -> Form | None:
 
 
 def other_kind(source: Source) -> str:
-    """What a file is that has no form of checkpoint; empty if that cannot be told."""
+    """What a file is if it is not a checkpoint; empty if unknown."""
     first = source.read(0, min(source.size, _LOOKED_AT))
     for signature, what in _OTHERS:
         if first.startswith(signature):

@@ -27,7 +27,7 @@ class StorageId:
 
 
 class Storages:
-    """The storages that a pickle refers to, one a key.
+    """The storages that a pickle refers to, one per key.
 
     Attributes:
         swapped: Whether the bytes of their numbers are in the other order than this machine's.

@@ -1,6 +1,6 @@
 """A zip archive's table of contents, of archives that can be read in one way only.
 
-`torch.save` writes one directory at the very end, one entry a name, and stores without compression. Whatever differs
+`torch.save` writes one directory at the very end, one entry per name, and stores without compression. Whatever differs
 is refused: two readers could see two archives in it, or it grows while it is read.
 """
 

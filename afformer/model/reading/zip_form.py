@@ -1,4 +1,4 @@
-"""The archive that `torch.save` writes since PyTorch 1.6: `NAME/data.pkl` and a file a storage, `NAME/data/KEY`."""
+"""The archive that `torch.save` writes since PyTorch 1.6: `NAME/data.pkl` and a file per storage, `NAME/data/KEY`."""
 
 from __future__ import annotations
 

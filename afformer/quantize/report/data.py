@@ -156,7 +156,7 @@ class QuantizeReport:
         search: What the search did.
         seconds: Duration of the whole quantization.
         failures: Validation pictures that could not be used.
-        notes: What there is to say about the validation labels, a sentence each.
+        notes: What there is to say about the validation labels, one sentence each.
     """
 
     target: str

@@ -70,11 +70,11 @@ def overlay_colours(
 
     Args:
         classes: Class names. Sky, plants, people and water get the colour that people expect.
-        palette: One RGB colour a class.
+        palette: One RGB colour per class.
         colours: What to choose by.
 
     Returns:
-        One RGB colour a class.
+        One RGB colour per class.
     """
     if colours is Colours.DATASET or not palette:
         return palette

@@ -38,7 +38,7 @@ class Legend:
 
     Args:
         classes: Class names.
-        colours: One RGB colour a class, as overlays are painted. Classes without one are black.
+        colours: One RGB colour per class, as overlays are painted. Classes without one are black.
     """
 
     def __init__(self, classes: Sequence[str], colours: Sequence[RGB]) -> None:

@@ -155,7 +155,7 @@ class _Region:
 
 
 def _regions(borders: Mask, cell: int, least: float) -> Iterator[_Region]:
-    """The connected regions of at least so many cells without a border, the largest first."""
+    """The connected regions of at least `least` cells without a border, the largest first."""
     free = cv2.copyMakeBorder(_free_cells(borders, cell), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     room = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, 3), np.float32)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(free, connectivity=4)

@@ -35,7 +35,7 @@ class Painter:
     """Paints overlays in buffers of its own: a result is valid until the next call.
 
     Args:
-        colours: One RGB colour a class. Ids without one are painted black.
+        colours: One RGB colour per class. Ids without one are painted black.
         opacity: How much of the colours covers the picture, 0..1.
     """
 
