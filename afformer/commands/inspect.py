@@ -34,7 +34,7 @@ from afformer.spec import FOREIGN
 @functools.partial(open_model_options, runs=False)
 @json_option
 def inspect(model: Path, spec_file: Path | None, open_options: OpenOptions, as_json: bool) -> None:
-    """Show what MODEL says of itself: tensors, size, normalisation, classes, palette, origin.
+    """Show what MODEL says about itself: tensors, size, normalisation, classes, palette, origin.
 
     An ONNX model that somebody else exported says nothing. --write-spec drafts a spec of it, to be corrected and then
     named as --spec wherever the model is.
