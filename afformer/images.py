@@ -158,7 +158,7 @@ def write_image(path: Path, image: RGBImage) -> None:
     Raises:
         OutputError: The extension stands for no format that can be written, or the file cannot be written.
     """
-    write_file(path, encode_image(image, path.suffix, path))
+    write_file(path, _encode(path, path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
 def encode_image(image: RGBImage, suffix: str, name: Path | str = "picture") -> bytes:
@@ -167,7 +167,7 @@ def encode_image(image: RGBImage, suffix: str, name: Path | str = "picture") -> 
     Raises:
         OutputError: The extension stands for no format that can be written.
     """
-    return _encode(name, suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return bytes(_encode(name, suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
 def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
@@ -191,7 +191,7 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
 def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
     """The file that `write_mask` writes."""
     if len(palette) > 256:
-        return _encode("mask", ".png", classmap.astype(np.uint16))
+        return bytes(_encode("mask", ".png", classmap.astype(np.uint16)))
     return png.indexed(classmap.astype(np.uint8), palette)
 
 
@@ -213,7 +213,7 @@ def _png_numbers(data: bytes, path: Path) -> npt.NDArray[np.unsignedinteger] | N
         raise ImageError(f"{path}: is not a PNG that can be read, or is damaged; copy it again") from error
 
 
-def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
+def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> memoryview:
     try:
         with quiet_opencv():
             done, data = cv2.imencode(suffix, pixels)
@@ -223,4 +223,4 @@ def _encode(path: Path | str, suffix: str, pixels: cv2.typing.MatLike) -> bytes:
         ) from error
     if not done:
         raise OutputError(f"{path}: a picture of {pixels.shape[1]}x{pixels.shape[0]} cannot be written as {suffix}")
-    return data.tobytes()
+    return memoryview(np.asarray(data, np.uint8).data)

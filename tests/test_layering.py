@@ -19,6 +19,7 @@ FLOORS = (
         "spec_file",
         "onnx_file",
         "foreign",
+        "counts",
         "files",
         "temporary",
         "images",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from afformer import temporary
 from afformer.errors import OutputError
 from afformer.files import check_writable, make_folder, replacing, write_file
 from afformer.temporary import temporary_folder, working_folder
@@ -109,3 +111,9 @@ def test_a_path_with_a_nul_character_is_one_line(door: object, tmp_path: Path) -
     assert callable(door)
     with pytest.raises(OutputError, match=r"'.*a\\x00b': holds a NUL character"):
         door(tmp_path / "a\0b")
+
+
+def test_no_other_module_makes_temporary_files_that_nobody_finds_again() -> None:
+    named = re.compile(r"TemporaryDirectory|NamedTemporaryFile|mkdtemp|mkstemp")
+    sources = [path for path in Path(temporary.__file__).parent.rglob("*.py") if named.search(path.read_text("utf-8"))]
+    assert sources == []

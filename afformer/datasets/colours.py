@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from afformer.counts import id_counts
 from afformer.datasets.convention import IGNORE, Dataset
 from afformer.errors import ImageError
 from afformer.spec import RGB
@@ -59,7 +60,7 @@ def index_classes(dataset: Dataset, palette: npt.NDArray[np.uint8], ids: npt.NDA
         palette: `(n, 3)` uint8 RGB.
         ids: `(H, W)` indices.
     """
-    used = np.flatnonzero(np.bincount(ids.ravel(), minlength=1))
+    used = np.flatnonzero(id_counts(ids, int(ids.max()) + 1))
     if used[-1] >= len(palette):
         return None
     codes, meanings = _table(dataset)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.progress import no_progress
 from afformer.spec import InputKind, ModelSpec, OutputKind, Precision
 from afformer.streams.file_names import open_pictures
+from afformer.temporary import working_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -176,8 +176,8 @@ def _verified(
     if precision is not Precision.FP16:
         return verification.verify(path, network, pictures)
     verification.verify(path, network, pictures[:1])
-    with tempfile.TemporaryDirectory() as folder:
-        emulation = Path(folder) / "emulated.onnx"
+    with working_folder(path) as folder:
+        emulation = folder / "emulated.onnx"
         onnx.save(half_emulation.emulated(model), emulation)
         return verification.verify(emulation, network, pictures)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from afformer.counts import pair_counts
 from afformer.datasets import IGNORE, Dataset
 from afformer.measure.metrics import ConfusionMatrix
 from afformer.measure.pictures import PictureScore
@@ -41,7 +42,7 @@ class LabelScores:
         self._by_colours = ConfusionMatrix(dataset.num_classes)
         self._as_shown, self._as_stored = ConfusionMatrix(dataset.num_classes), ConfusionMatrix(dataset.num_classes)
         self._turned = 0
-        self._by_id: npt.NDArray[np.int64] = np.zeros((_IDS, dataset.num_classes), np.int64)
+        self._by_id = np.zeros((_IDS, dataset.num_classes), np.int64)
         self.by_picture: list[PictureScore] = []
         self.pictures = self._from_colours = 0
 
@@ -60,9 +61,8 @@ class LabelScores:
             self._as_shown.add(truth.classes, predicted)
             self._as_stored.add(truth.if_turned, predicted)
         if truth.ids is not None:
-            n, small = self.dataset.num_classes, truth.ids < _IDS
-            cells = truth.ids[small].astype(np.int64) * n + predicted[small]
-            self._by_id += np.bincount(cells, minlength=_IDS * n).reshape(_IDS, n)
+            small = truth.ids < _IDS
+            self._by_id += pair_counts(truth.ids[small], predicted[small], self._by_id.shape)
 
     def notes(self) -> tuple[str, ...]:
         """How labels were read, and which reading would score far higher, one sentence each."""

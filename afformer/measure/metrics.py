@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from afformer.counts import pair_counts
 from afformer.datasets import IGNORE
 
 
@@ -54,9 +55,7 @@ class ConfusionMatrix:
         rows = n if self._ignore is None else self._ignore + 1  # ignored pixels have a row, too
         _check_range("predicted", predicted, n)
         _check_range("true", truth, rows)
-        narrow: type[np.integer] = np.uint16 if rows * n <= 1 << 16 else np.int64
-        cells: npt.NDArray[np.integer] = truth.astype(narrow).ravel() * n + predicted.astype(narrow).ravel()
-        table = np.bincount(cells, minlength=rows * n).reshape(rows, n)
+        table = pair_counts(truth, predicted, (rows, n))
         if table[n:-1].any():
             raise ValueError(f"true classes must be 0..{n - 1} or {self._ignore}, but there are others")
         self.counts += table[:n]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from afformer.progress import Progress, no_progress
 from afformer.runtime.opening import OpenOptions
 from afformer.spec import Precision
 from afformer.spec_file import read_spec_file
+from afformer.temporary import working_folder
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.gpu import Gpu
 from afformer.tensorrt.options import Calibration, EngineOptions
@@ -202,8 +202,8 @@ def _prove_float16(half: onnx.ModelProto, model: Path, spec: AnyPath | None) -> 
     from afformer.measure.comparison import compare_segmenters
     from afformer.runtime.segmenter import Segmenter
 
-    with tempfile.TemporaryDirectory() as folder:
-        emulation = Path(folder) / "emulated.onnx"
+    with working_folder(model) as folder:
+        emulation = folder / "emulated.onnx"
         onnx.save(emulated(half), emulation)
         with Segmenter(model, spec=spec) as ours, Segmenter(emulation) as theirs:
             found = compare_segmenters(ours, theirs, assets.pictures(), ours.spec.classes)

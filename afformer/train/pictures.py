@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from afformer import datasets
+from afformer.counts import id_counts
 from afformer.errors import ImageError
 from afformer.images import ClassMap, RGBImage
 from afformer.measure.truth import read_labelled, settled
@@ -77,7 +78,7 @@ class Pictures:
         self.pixels = np.zeros(dataset.num_classes, np.int64)
         room, sizes, kept = memory_gb * 1e9, [], list[tuple[RGBImage, ClassMap]]()
         for image, label in _ahead(self._read, pairs, workers):
-            self.pixels += np.bincount(label.ravel(), minlength=datasets.IGNORE + 1)[: dataset.num_classes]
+            self.pixels += id_counts(label, datasets.IGNORE + 1)[: dataset.num_classes]
             sizes.append(label.shape)
             room -= image.nbytes + label.nbytes
             if room >= 0:

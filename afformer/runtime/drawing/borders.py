@@ -25,19 +25,23 @@ def class_borders(classmap: ClassMap, work: Workspace | None = None) -> Mask:
     return borders
 
 
-def outline_masks(borders: Mask, work: Workspace) -> tuple[Mask, Mask]:
+def outline_masks(borders: Mask, top: int, bottom: int, work: Workspace) -> tuple[Mask, Mask]:
     """The lines between classes, and the strips of the classes' full colours with them in the middle.
 
     Args:
         borders: `(H, W)` uint8: what `class_borders` gives.
+        top: The first row of the result.
+        bottom: The row behind its last one.
         work: Memory of the results.
 
     Returns:
-        Lines and strips, `(H, W)` uint8, 255 or 0, as thick as suits the picture's height.
+        Lines and strips, `(bottom - top, W)` uint8, 255 or 0, as thick as suits the picture's height.
     """
     height = borders.shape[0]
     line, strip = max(1, round(height / 720)), max(1, round(height / 360))
-    lines, strips = (work.array(name, borders.shape, np.uint8) for name in ("lines", "strips"))
-    cv2.dilate(borders, np.ones((line, line), np.uint8), dst=lines)
-    cv2.dilate(borders, np.ones((line + 2 * strip, line + 2 * strip), np.uint8), dst=strips)
-    return lines, strips
+    first = max(0, top - line - strip)  # borders further away do not reach these rows
+    near = borders[first : bottom + line + strip]
+    lines, strips = (work.array(name, near.shape, np.uint8) for name in ("lines", "strips"))
+    cv2.dilate(near, np.ones((line, line), np.uint8), dst=lines)
+    cv2.dilate(near, np.ones((line + 2 * strip, line + 2 * strip), np.uint8), dst=strips)
+    return lines[top - first : bottom - first], strips[top - first : bottom - first]

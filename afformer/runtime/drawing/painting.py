@@ -23,6 +23,8 @@ _FULL = 128
 """Added to the ids of pixels that get their class' full colour, if all ids are below it: one look-up paints both."""
 _LINE = 255
 """The id of lines, in that case."""
+_BAND_PIXELS = 1 << 22
+"""Pixels that are painted at a time, so that a huge picture takes no further buffers of its size."""
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 _FADED, _LIFT = 0.7, 40.0
@@ -60,33 +62,43 @@ class Painter:
             `(H, W, 3)` uint8 RGB.
         """
         picture = self._buffer("picture", image.shape)
-        cv2.transform(image, self._fade, dst=picture)
-        if borders is None:
-            return self._add(picture, self._tint, classmap)
-        lines, strips = outline_masks(borders, self._work)
+        height, width = classmap.shape
+        step = max(1, _BAND_PIXELS // width)
+        for top in range(0, height, step):
+            rows = slice(top, min(top + step, height))
+            cv2.transform(image[rows], self._fade, dst=picture[rows])
+            masks = None if borders is None else outline_masks(borders, rows.start, rows.stop, self._work)
+            self._colour(picture[rows], classmap[rows], masks)
+        return picture
+
+    def _colour(self, picture: RGBImage, classmap: ClassMap, masks: tuple[Mask, Mask] | None) -> None:
+        """Adds the colours to some rows of the faded picture; `masks` are their lines and strips."""
+        if masks is None:
+            self._add(picture, self._tint, classmap)
+            return
+        lines, strips = masks
         if classmap.dtype == np.uint8 and cv2.minMaxLoc(classmap)[1] < _FULL - 1:
-            cv2.copyTo(self._plain(0, image.shape), strips, picture)
+            cv2.copyTo(self._plain(0, picture.shape), strips, picture)
             marked = np.bitwise_and(strips, _FULL, out=strips)
             cv2.bitwise_or(marked, classmap, dst=marked)
             cv2.bitwise_or(marked, lines, dst=marked)
-            return self._add(picture, self._marked, marked)
+            self._add(picture, self._marked, marked)
+            return
         self._add(picture, self._tint, classmap)
-        cv2.copyTo(look_up(self._full, classmap, self._buffer("paint", image.shape)), strips, picture)
-        cv2.copyTo(self._plain(255, image.shape), lines, picture)
-        return picture
+        cv2.copyTo(look_up(self._full, classmap, self._buffer("paint", picture.shape)), strips, picture)
+        cv2.copyTo(self._plain(255, picture.shape), lines, picture)
 
-    def _add(self, picture: RGBImage, table: npt.NDArray[np.uint8], ids: ClassMap) -> RGBImage:
+    def _add(self, picture: RGBImage, table: npt.NDArray[np.uint8], ids: ClassMap) -> None:
         cv2.add(picture, look_up(table, ids, self._buffer("paint", picture.shape)), dst=picture)
-        return picture
 
     def _buffer(self, name: str, shape: tuple[int, ...]) -> RGBImage:
         return self._work.array(name, shape, np.uint8)
 
     def _plain(self, level: int, shape: tuple[int, ...]) -> RGBImage:
         plain = self._plains.get(level)
-        if plain is None or plain.shape != shape:
+        if plain is None or plain.shape[1:] != shape[1:] or len(plain) < shape[0]:
             plain = self._plains[level] = np.full(shape, level, np.uint8)
-        return plain
+        return plain[: shape[0]]
 
 
 def colour_table(colours: Sequence[RGB]) -> npt.NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from afformer.counts import id_counts
 from afformer.images import ClassMap
 
 
@@ -26,6 +27,6 @@ class Share:
 
 def class_shares(classmap: ClassMap) -> list[Share]:
     """The classes that occur in a class map, the largest first."""
-    counts = np.bincount(classmap.ravel())
+    counts = id_counts(classmap, int(classmap.max(initial=0)) + 1)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda class_id: (-counts[class_id], class_id))
     return [Share(class_id, int(counts[class_id]), int(counts[class_id]) / classmap.size) for class_id in order]

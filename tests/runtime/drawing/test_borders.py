@@ -33,6 +33,14 @@ def test_what_an_earlier_picture_left_in_memory_does_not_show() -> None:
 def test_lines_are_as_thick_as_suits_the_picture(height: int, line: int, strip: int) -> None:
     classmap = np.zeros((height, 60), np.uint8)
     classmap[:, 30:] = 1
-    lines, strips = outline_masks(class_borders(classmap), Workspace())
+    lines, strips = outline_masks(class_borders(classmap), 0, height, Workspace())
     assert np.count_nonzero(lines[height // 2]) == line
     assert np.count_nonzero(strips[height // 2]) == line + 2 * strip
+
+
+def test_lines_of_a_part_are_those_of_the_whole() -> None:
+    borders = class_borders((np.random.default_rng(1).random((2160, 40)) < 0.01).astype(np.uint8))
+    whole = outline_masks(borders, 0, 2160, Workspace())
+    for top, bottom in ((0, 1), (0, 700), (700, 703), (703, 2160)):
+        for all_rows, part in zip(whole, outline_masks(borders, top, bottom, Workspace()), strict=True):
+            assert (part == all_rows[top:bottom]).all()
