@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from afformer.images import ClassMap, RGBImage, encode_mask
 from afformer.runtime.batches import groups
 from afformer.runtime.opening import OpenOptions
 from afformer.runtime.segmenter import Segmenter
+from afformer.temporary import working_folder
 
 SPEC_FILE = "afformer-spec.json"
 """What a model's spec file is called among its files."""
@@ -141,11 +141,12 @@ def _classmaps(segmenter: Segmenter, images: list[RGBImage]) -> list[ClassMap | 
 @contextlib.contextmanager
 def files_of(files: tuple[tuple[str, bytes], ...], open_options: OpenOptions) -> Iterator[tuple[Path, OpenOptions]]:
     """A model's files in a temporary folder: the model, and the options with the spec file that is there."""
-    with tempfile.TemporaryDirectory(prefix="afformer-") as folder:
+    model, _ = files[0]
+    with working_folder(Path(model)) as folder:
         for name, data in files:
-            Path(folder, name).write_bytes(data)
-        spec = Path(folder, SPEC_FILE) if open_options.spec else None
-        yield Path(folder, files[0][0]), dataclasses.replace(open_options, spec=spec)
+            (folder / name).write_bytes(data)
+        spec = folder / SPEC_FILE if open_options.spec else None
+        yield folder / model, dataclasses.replace(open_options, spec=spec)
 
 
 def _key(row: Row) -> tuple[Any, ...]:
