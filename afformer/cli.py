@@ -30,6 +30,7 @@ from afformer.commands.report import print_error
 from afformer.commands.serve import serve
 from afformer.commands.terminal import prepare_streams
 from afformer.commands.train import train
+from afformer.commands.triton import triton
 from afformer.errors import AfformerError
 from afformer.version import __version__
 
@@ -95,6 +96,7 @@ for command in (
     package,
     infer,
     serve,
+    triton,
     batch,
     demo,
     evaluate,

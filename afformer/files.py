@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from afformer.errors import OutputError
-from afformer.temporary import temporary_file
+from afformer.temporary import temporary_file, temporary_folder
 
 AnyPath = str | os.PathLike[str]
 """What a caller may name a file with."""
@@ -98,6 +98,36 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be created as a folder ({error.strerror}); choose another place") from error
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder, which becomes `folder` if the block raises nothing, so that it is never half-full.
+
+    Args:
+        folder: The folder to make; must be empty or not exist.
+
+    Raises:
+        OutputError: It is not empty, is the current folder, or cannot be written.
+    """
+    check_name(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is not a folder; name a new one")
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputError(f"{folder}: is not empty; name a new folder")
+    if folder.resolve() == Path.cwd():
+        raise OutputError(f"{folder}: is the current folder, which cannot be replaced; name a new one")
+    place = folder.resolve()  # of a link, the folder that it names
+    make_folder(place.parent)
+    try:
+        with temporary_folder(place) as draft:
+            yield draft
+            if place.exists():
+                place.rmdir()
+            draft.rename(place)
+    except OSError as error:  # that of shutil for several files has no text but a list
+        reason = error.strerror or "some files cannot be copied"
+        raise OutputError(f"{folder}: cannot be written ({reason}); choose another place") from error
 
 
 @contextlib.contextmanager

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fnmatch
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from afformer import assets
-from afformer.errors import AfformerError, BackendError, OutputError
+from afformer.errors import AfformerError, BackendError
 from afformer.extras import requires_extra
-from afformer.files import AnyPath, check_name, make_folder
+from afformer.files import AnyPath, new_folder
 from afformer.inspection import read_spec
 from afformer.runtime.backends.registry import backend_name
 from afformer.runtime.opening import OpenOptions
 from afformer.spec import STRIDE, ModelSpec
-from afformer.temporary import temporary_folder
 from afformer.tensorrt.engine_info import EngineInfo, json_path
 from afformer.tensorrt.packages import Library
 
@@ -70,19 +67,12 @@ def package_model(model: Path, folder: Path, spec: AnyPath | None = None) -> Pac
             f"{model}: has logits at stride {described.stride}, and the C++ runtime reads stride {STRIDE}"
         )
     engine = _checked_engine(model) if kind == "tensorrt" else None
-    _require_free(folder)
-    place = folder.resolve()  # of a link, the folder that it names
-    make_folder(place.parent)
-    # under another name, so that nobody finds an incomplete package
-    with _writing(folder), temporary_folder(place) as draft:
+    with new_folder(folder) as draft:
         _fill(draft, model, described, engine)
         if engine is None:
             if spec is not None:
                 _adopt(draft / model.name, model, described)
             _require_whole(draft / model.name, model)
-        if place.exists():
-            place.rmdir()
-        draft.rename(place)
     files = tuple(sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()))
     return Package(folder, files, sum((folder / path).stat().st_size for path in files))
 
@@ -91,25 +81,6 @@ def cpp_sources() -> Path:
     """The folder of the C++ runtime: inside the installed package, or beside it in a checkout."""
     inside, beside = _PACKAGE / "cpp", _PACKAGE.parent / "cpp"
     return inside if inside.is_dir() else beside
-
-
-def _require_free(folder: Path) -> None:
-    check_name(folder)
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is not a folder; name a new one")
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputError(f"{folder}: is not empty; name a new folder")
-    if folder.resolve() == Path.cwd():
-        raise OutputError(f"{folder}: is the current folder, which cannot be replaced; name a new one")
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:  # that of shutil for several files has no text but a list
-        reason = error.strerror or "some files cannot be copied"
-        raise OutputError(f"{folder}: cannot be written ({reason}); choose another place") from error
 
 
 def _require_whole(packed: Path, model: Path) -> None:

@@ -40,7 +40,7 @@ FLOORS = (
     ("export",),
     ("quantize",),
     ("tensorrt",),
-    ("inspection", "spec_draft", "doctor", "package", "serve", "batch"),
+    ("inspection", "spec_draft", "doctor", "package", "serve", "batch", "triton"),
     ("commands",),
     ("cli", "__main__", "_pyinstaller"),
     ("",),  # the package itself, which offers the public names

@@ -23,6 +23,7 @@ WITHOUT_A_MODULE = {
     "tensorrt/test_exports.py": "real exports on a real TensorRT",
     "tensorrt/test_names.py": "names of TensorRT that the source uses",
     "test_doc_blocks.py": "the code blocks of README and docs",
+    "triton/steps/test_steps.py": "the steps together, and a network between them",
     "test_docs.py": "what README and docs tell people to type",
     "test_layering.py": "imports of the whole package",
     "test_main.py": "the program, `afformer/__main__.py`",
