@@ -166,8 +166,12 @@ def infer(
 
 def _model_and_source(arguments: tuple[str, ...], backend: str | None) -> tuple[Path, tuple[str, ...]]:
     """What runs, and what is segmented: without a model, the bundled one, which is announced on stderr."""
+    from afformer.runtime.backends.registry import check_backend
+
     first, *rest = arguments
-    if _is_model(first) or backend or (rest and not _is_source(first)):
+    if backend:
+        check_backend(backend)
+    if _is_model(first) or (not _is_source(first) and (backend or rest)):
         if not rest:
             raise click.UsageError(f"name what to segment with {first}: afformer-cli infer {first} PICTURE -o DIR")
         return ModelFile.convert(first, None, None), tuple(rest)

@@ -1,8 +1,8 @@
 """Pictures of more than 8 bits -> 8 bits, by one stated rule.
 
 Samples of 16 bits often hold fewer: a camera's 12 bits would come out almost black. A file can say how many there are
-(TIFF MaxSampleValue, PNG sBIT). Otherwise a picture whose values all fit into 8, 10 or 12 bits is taken as having that
-many, and any other as having all that its type can hold.
+(TIFF MaxSampleValue, PNG sBIT). Otherwise a picture whose values all fit into 8, 10, 12 or 14 bits is taken as having
+that many, and any other as having all that its type can hold.
 
 Floats are shares of white if none is above 1, and 8-bit values if none is above 255.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_GUESSED_BITS = (8, 10, 12)
+_GUESSED_BITS = (8, 10, 12, 14)
 Samples = npt.NDArray[np.integer] | npt.NDArray[np.floating]
 
 

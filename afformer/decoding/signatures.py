@@ -8,6 +8,18 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _STARTS = (JPEG, PNG, *TIFF, b"BM", b"GIF8", b"P4", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
+_VIDEO_STARTS = (
+    b"\x1aE\xdf\xa3",  # Matroska, WebM
+    b"OggS",
+    b"FLV\x01",
+    b"0&\xb2u\x8ef\xcf\x11",  # ASF, WMV
+    b"\0\0\x01\xba",  # MPEG program stream
+    b"\0\0\x01\xb3",  # MPEG video
+    b"DKIF",  # IVF
+    b"YUV4MPEG2",
+)
+_VIDEO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+"""What an MP4 or QuickTime file begins with, after a length of four bytes."""
 ENOUGH = 16
 """Bytes that tell."""
 
@@ -15,6 +27,14 @@ ENOUGH = 16
 def is_picture(head: bytes) -> bool:
     """Whether the first `ENOUGH` bytes of a file are those of a picture, rather than of a video."""
     return head.startswith(_STARTS) or is_webp(head) or is_heif(head) or _brand(head) in _AVIF_BRANDS
+
+
+def is_video(head: bytes) -> bool:
+    """Whether the first `ENOUGH` bytes of a file are those of a video container, rather than of a picture."""
+    if is_picture(head):
+        return False
+    avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
+    return avi or head.startswith(_VIDEO_STARTS) or head[4:8] in _VIDEO_BOXES
 
 
 def is_webp(head: bytes) -> bool:

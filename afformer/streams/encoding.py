@@ -12,6 +12,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from afformer.errors import OutputError
 from afformer.images import RGBImage
@@ -93,6 +94,7 @@ class VideoWriter:
         self._file = av.open(str(path), "w", options=options)
         try:
             self._stream = self._add_stream(track, fps)
+            self._converter = VideoReformatter()
             self._sound = Sound.of(track, self._file, path.suffix.lower(), title)
             self._file.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
@@ -159,7 +161,8 @@ class VideoWriter:
         if self._encoder.pixels == "yuv420p" and self._encoder.even:  # OpenCV takes even sizes, in half the time
             yuv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8)
             return av.VideoFrame.from_ndarray(yuv, "yuv420p")
-        return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24").reformat(format=self._encoder.pixels)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+        return self._converter.reformat(frame, format=self._encoder.pixels)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):

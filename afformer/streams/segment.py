@@ -258,10 +258,10 @@ def _with_defaults(options: OutputOptions, source: FrameSource, folder: Path | N
 
 def _check_fps(options: OutputOptions, source: FrameSource) -> None:
     if options.fps is not None and not options.video:
-        raise OutputError(f"fps is {options.fps:g}, but no video is written; ask for a video, or leave fps out")
+        raise OutputError(f"`fps` is {options.fps:g}, but no video is written; ask for `video`, or leave `fps` out")
     if options.fps is not None and source.fps is not None:
         raise OutputError(
-            f"fps is {options.fps:g}, but {source.name} has its own, {source.fps:g}, and keeps it; leave fps out"
+            f"`fps` is {options.fps:g}, but {source.name} has its own, {source.fps:g}, and keeps it; leave `fps` out"
         )
 
 

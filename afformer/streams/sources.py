@@ -10,6 +10,7 @@ from pathlib import Path
 
 from afformer.decoding import JPEG, PNG, is_picture
 from afformer.decoding.pillow import open_picture
+from afformer.decoding.signatures import ENOUGH, is_video
 from afformer.errors import ImageError
 from afformer.streams.addresses import is_url, name_of, suffix_of, without_secrets
 from afformer.streams.fetching import ask
@@ -128,9 +129,21 @@ def _opener(location: SourceLocation) -> Opener | None:
 
 def _is_video_file(location: SourceLocation) -> bool:
     path = Path(str(location))
-    if path.suffix.lower() not in VIDEO_EXTENSIONS or not path.is_file():
+    suffix = path.suffix.lower()
+    if not path.is_file():
         return False
-    return path.suffix.lower() != ".gif" or _moves(path.read_bytes())
+    if suffix == ".gif":
+        return _moves(path.read_bytes())
+    return suffix in VIDEO_EXTENSIONS or (suffix not in picture_extensions() and _holds_video(path))
+
+
+def _holds_video(path: Path) -> bool:
+    """Whether a file whose name does not tell starts like a video."""
+    try:
+        with path.open("rb") as file:
+            return is_video(file.read(ENOUGH))
+    except OSError:  # whoever opens it says so
+        return False
 
 
 def _moves(gif: bytes) -> bool:
@@ -170,7 +183,7 @@ def open_stdin() -> FrameSource:
         ImageError: There is nothing of that kind on stdin.
     """
     file = Ahead(Descriptor(0))
-    head = file.peek(16)
+    head = file.peek(ENOUGH)
     if head.startswith((JPEG, PNG)):
         return PicturePipe(file, "stdin", "stdin")
     if not is_picture(head):

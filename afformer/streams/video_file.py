@@ -17,7 +17,10 @@ from afformer.streams.video_reading import Readable, ReadingError, Video
 
 log = logging.getLogger(__name__)
 
-_EXTENSIONS = "3gp asf avi f4v flv gif m2ts m2v m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts mxf ogm ogv ts vob webm wmv"
+_EXTENSIONS = (
+    "264 265 3gp asf avi dv f4v flv gif h264 h265 hevc ivf m2ts m2v m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts mxf ogm "
+    "ogv ts vob webm wmv y4m"
+)
 VIDEO_EXTENSIONS = frozenset(f".{name}" for name in _EXTENSIONS.split())
 
 

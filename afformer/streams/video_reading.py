@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from afformer.images import RGBImage
 from afformer.streams.frames import Track
@@ -75,6 +76,7 @@ class Video:
         self._frames = itertools.chain([first], frames)
         self._first = first
         self._turn = _Turn.of(first)
+        self._converter = VideoReformatter()  # keeps its tables, which take seconds to make for HDR
         self._base = Fraction(first.time_base or self._film.time_base or Fraction(1, 25))
         self.fps = _rate(self._film)
         self.length = self._length()
@@ -100,7 +102,7 @@ class Video:
         options: dict[str, Any] = {}
         if frame.color_trc in _HDR:
             options = {"dst_color_trc": _BT709, "dst_color_primaries": _BT709}
-        plane = frame.reformat(format="rgb24", **options).planes[0]
+        plane = self._converter.reformat(frame, format="rgb24", **options).planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8, plane.line_size * frame.height)
         rows = rows.reshape(frame.height, plane.line_size)[:, : 3 * frame.width]
         shown = self._turn.upright(rows.reshape(frame.height, frame.width, 3))

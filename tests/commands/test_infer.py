@@ -129,6 +129,18 @@ def test_without_a_model_the_bundled_one_is_taken_and_told(tmp_path: Path, monke
     assert written == {f"{STREET.stem}_overlay.png", f"{STREET.stem}_mask.png"}
 
 
+def test_a_backend_alone_runs_the_bundled_model_and_one_that_is_not_known_is_told(tmp_path: Path) -> None:
+    done = run("infer", STREET, "--backend", "onnxruntime", "-o", tmp_path)
+    assert (done.exit_code, done.stderr.startswith("model: tiny-camvid")) == (0, True)
+    for name, meant in (("onnx", "onnxruntime"), ("trt", "tensorrt"), ("torch", "pytorch")):
+        assert f"did you mean {meant}?" in error_of(run("infer", STREET, "--backend", name))
+
+
+def test_a_rate_for_no_video_is_refused_with_the_flag(tmp_path: Path) -> None:
+    refused = error_of(run("infer", assets.MODEL, STREET, "--fps", "3", "-o", tmp_path))
+    assert "--fps is 3, but no video is written; ask for --write video" in refused
+
+
 def test_the_bundled_model_has_a_name_unless_a_file_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert json.loads(run("inspect", "tiny-camvid", "--json").stdout)["path"] == str(assets.MODEL)

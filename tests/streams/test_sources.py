@@ -7,6 +7,7 @@ import http.server
 import threading
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -143,6 +144,28 @@ def test_a_video_file_is_opened_as_one_whatever_the_case_of_its_ending(tmp_path:
             assert isinstance(source, VideoFile)
             assert source.paths == (tmp_path / name.upper(),)
             assert len(list(source)) == 3
+
+
+@pytest.mark.parametrize("kind", [".mkv", ".mp4", ".avi"])
+def test_a_video_is_known_by_its_content_where_its_name_does_not_tell(tmp_path: Path, kind: str) -> None:
+    nameless = write_clip(tmp_path / f"a{kind}", 3).rename(tmp_path / "clip")
+    (opener,) = openers(str(nameless))
+    with opener() as source:
+        assert isinstance(source, VideoFile)
+        assert len(list(source)) == 3
+
+
+def test_raw_video_is_a_video(tmp_path: Path) -> None:
+    with av.open(str(write_clip(tmp_path / "a.mkv", 3))) as film, av.open(str(tmp_path / "a.m2v"), "w") as raw:
+        clip, stream = film.streams.video[0], raw.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
+        for frame in film.decode(video=0):
+            raw.mux(stream.encode(frame.reformat(format="yuv420p")))
+        raw.mux(stream.encode(None))
+    nameless = (tmp_path / "a.m2v").rename(tmp_path / "raw")
+    (opener,) = openers(nameless)
+    with opener() as source:
+        assert len([frame for frame in source if not isinstance(frame.content, ImageError)]) == 3
 
 
 def test_a_video_behind_a_url_is_read_frame_by_frame(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from afformer.runtime.choices import Device
 from afformer.spec import ModelSpec
 from afformer.spec_file import read_spec_file
 
+_LEAST_LIKE = 0.4
+"""Likeness from which a name may be meant: `onnx`, `ort`, `trt`, `torch`."""
 BackendFactory = Callable[..., Backend]
 """Called with a model file, `device` and `threads`; for checkpoints with `input_hw: tuple[int, int] | None` and
 `checkpoint: CheckpointOptions` as well; where the caller gives a spec, with `spec: ModelSpec`."""
@@ -147,6 +149,14 @@ class Registry:
             raise BackendError(f"{path}: is a model for {own} only; export the checkpoint again for another size")
         return backend
 
+    def check_name(self, name: str) -> None:
+        """Refuses a name that no backend has.
+
+        Raises:
+            BackendError: It lists those that there are.
+        """
+        self._registration(name)
+
     def check_spec(self, path: AnyPath, name: str, spec: object) -> None:
         """Refuses a spec that is given with a model file which has its own.
 
@@ -163,7 +173,7 @@ class Registry:
 
     def _registration(self, name: str) -> Registration:
         if name not in self._known:
-            close = difflib.get_close_matches(name, self._known, 1)
+            close = difflib.get_close_matches(name, self._known, 1, _LEAST_LIKE)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise BackendError(f"unknown backend '{name}'; known backends: {', '.join(self._known)}{hint}")
         return self._known[name]
@@ -188,6 +198,7 @@ backend_names = _registry.names
 backend_name = _registry.name_for
 model_suffixes = _registry.suffixes
 has_own_size = _registry.has_own_size
+check_backend = _registry.check_name
 check_spec = _registry.check_spec
 device_of = _registry.device_of
 
