@@ -18,13 +18,14 @@ from afformer.files import sha256, write_file
 from afformer.model import binary
 from afformer.model.accounting import Account, account_for
 from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
+from afformer.model.choosing import choose
 from afformer.model.config_text import Config, config_of
 from afformer.model.files import Content, open_checkpoint_file
 from afformer.model.holdings import description, leaves
 from afformer.model.label_convention import reduces_zero_label
 from afformer.model.labels import Found, decide_labels, found_labels
 from afformer.model.network import AFFormer, AFFormerConfig
-from afformer.model.networks import Network, choose, exchanged_by_mmcv, nameless_averages, networks_in
+from afformer.model.networks import Network, exchanged_by_mmcv, nameless_averages, networks_in
 from afformer.model.normalisation import Normalisation, normalisation_of
 from afformer.model.reading.tensors import StoredTensor
 from afformer.spec import IMAGENET_MEAN, IMAGENET_STD, RGB, Channels, ColorOrder, ModelSpec

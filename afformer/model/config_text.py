@@ -23,7 +23,8 @@ THE_FILE = "the file"
 """The name of the place for what a file holds outside its configurations."""
 _PLACES = ("cfg", "config", "hyper_parameters", "hparams", "args", "opt", "hyper_params")
 _TRAINING_STATE = ("optimizer", "optim", "lr_sched", "scheduler", "message_hub", "loops", "rng", "scaler")
-_MOST_ITEMS = 1000
+_MOST_ITEMS = 16
+"""In a list that a text repeats or computes: channels are three, and memory must not grow beyond the text."""
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -223,7 +224,8 @@ def _dictionary(items: Any, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _each(element: ast.expr, name: str, values: Any, known: Mapping[str, Any]) -> list[Any] | None:
-    if not isinstance(values, list) or len(values) > _MOST_ITEMS:
+    nested = any(isinstance(inner, ast.ListComp) for inner in ast.walk(element))
+    if nested or not isinstance(values, list) or len(values) > _MOST_ITEMS:
         return None
     return [_value(element, {**known, name: value}) for value in values]
 

@@ -96,11 +96,11 @@ def colour_of(value: Any) -> RGB | None:
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value is a whole number, of Python or NumPy."""
+    """Whether a value is a whole number, of Python or NumPy, that may be an id or a part of a colour."""
     whole = isinstance(value, numbers.Integral) or (
         hasattr(value, "dtype") and getattr(value.dtype, "kind", "") in "iu"
     )
-    return bool(whole) and not isinstance(value, bool)
+    return bool(whole) and not isinstance(value, bool) and -_MOST < value < _MOST  # others take for ever as text
 
 
 def _listed(values: Any) -> Any:

@@ -10,11 +10,8 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from afformer.errors import CheckpointError
-from afformer.model.choices import Weights
 from afformer.model.config_text import Config, entries
 from afformer.model.reading.faults import printable
 from afformer.model.reading.tensors import StoredTensor
@@ -34,8 +31,8 @@ _INSIDE = re.compile(rf"(?<![^.])(?:{'|'.join(_WRAPPERS)})\.")
 _OFFICIAL_PARTS = ("backbone.", "decode_head.")
 _BACKBONE_PARTS = ("mhca_stages.", "patch_embed_stages.", "stem.")
 _OWN_PARTS = ("stem.", "stages.", "head.")
-_USUAL = ("state_dict", "model", "model_state_dict", "module", "network", "net", "student")
-_MMCV_AVERAGE = "ema_"
+MMCV_AVERAGE = "ema_"
+"""What mmcv puts before the names of averages."""
 _HEAD = re.compile(r"(?P<prefix>(?:.*\.)?)squeeze\.conv\.weight")
 _SAVING_PRIORITY = 50
 _FEWEST = 20
@@ -78,14 +75,6 @@ class Network:
         """Where it lies, for people."""
         place = f"under {printable(self.where)}" if self.where else "at the top of the file"
         return f"{place} ({self.note})" if self.note else place
-
-
-@dataclasses.dataclass(frozen=True)
-class Chosen:
-    """The network that is meant, and a sentence on how that was decided."""
-
-    network: Network
-    origin: str
 
 
 def networks_in(found: Mapping[str, Any], *, exchanged: bool = False) -> list[Network]:
@@ -135,62 +124,6 @@ def nameless_averages(found: Mapping[str, Any]) -> list[str]:
         if last.isdecimal() and isinstance(value, StoredTensor):
             lists[place] = lists.get(place, 0) + 1
     return [place for place, count in lists.items() if count >= _FEWEST and any(map(_means_average, _words(place)))]
-
-
-def choose(networks: list[Network], weights: Weights, path: Path, nameless: list[str]) -> Chosen:
-    """Decides between the networks of a file.
-
-    Args:
-        networks: As `networks_in` found them.
-        weights: Which weights are wanted.
-        path: The file, for errors.
-        nameless: Places of averages that cannot be taken.
-
-    Raises:
-        CheckpointError: What was asked for is not there, or nothing tells which one is meant.
-    """
-    whole = [network for network in networks if network.has_head] or networks
-    averages = [network for network in whole if network.averaged]
-    teachers = [network for network in whole if network.teacher]
-    raw = [network for network in whole if not network.averaged and not network.teacher]
-    pools = {
-        Weights.AUTO: averages or raw or teachers,
-        Weights.EMA: averages or teachers,
-        Weights.RAW: raw,
-    }
-    pool = sorted(pools[weights], key=_rank)
-    if not pool:
-        wanted = "moving average" if weights is Weights.EMA else "raw weights"
-        if weights is Weights.EMA and nameless:
-            wanted = f"moving average with names (its tensors under {printable(nameless[0])} have none)"
-        raise CheckpointError(f"{path}: holds no {wanted}, only {_all(whole)}; choose `weights=auto`")
-    if len(pool) > 1 and _rank(pool[0]) == _rank(pool[1]):
-        raise CheckpointError(
-            f"{path}: holds several networks and nothing tells which one is meant: {_all(pool)}; save one of them alone"
-        )
-    origin = _origin(pool[0], whole, weights)
-    if nameless and not averages:
-        origin += f"; the moving average under {printable(nameless[0])} has no names and cannot be taken"
-    return Chosen(pool[0], origin)
-
-
-def _origin(chosen: Network, whole: list[Network], weights: Weights) -> str:
-    others = [network for network in whole if network is not chosen]
-    alone = not others and not chosen.averaged and not chosen.teacher
-    text = chosen.place() if alone else f"{chosen.kind} {chosen.place()}"
-    if weights is not Weights.AUTO:
-        text += f", as `weights={weights.value}` says"
-    if others:
-        remedy = Weights.RAW if chosen.averaged else Weights.EMA
-        text += f"; not taken: {_all(others)}"
-        if weights is Weights.AUTO and any(other.averaged != chosen.averaged or other.teacher for other in others):
-            text += f" (`weights={remedy.value}`)"
-    outside = sorted(
-        {name.split(".")[0] for name in chosen.beside if not name.startswith(_MMCV_AVERAGE)} - {"optimizer"}
-    )
-    if outside:
-        text += f"; left out: {', '.join(map(printable, outside[:8]))}"
-    return text
 
 
 def _network(prefix: str, values: dict[str, Any], found: Mapping[str, Any]) -> Network:
@@ -278,12 +211,12 @@ def _means_average(word: str) -> bool:
 
 def _mmcv_average(network: Network) -> Network | None:
     """Mmcv's `EMAHook` keeps the average of every parameter in a buffer: `ema_` and the name, its points as `_`."""
-    renamed = {f"{_MMCV_AVERAGE}{name.replace('.', '_')}": name for name in network.tensors}
+    renamed = {f"{MMCV_AVERAGE}{name.replace('.', '_')}": name for name in network.tensors}
     found = {renamed[name]: tensor for name, tensor in network.beside.items() if name in renamed}
     if not found:
         return None
-    where = f"{network.where}.{_MMCV_AVERAGE}*" if network.where else f"{_MMCV_AVERAGE}*"
-    rest = {name: tensor for name, tensor in network.beside.items() if not name.startswith(_MMCV_AVERAGE)}
+    where = f"{network.where}.{MMCV_AVERAGE}*" if network.where else f"{MMCV_AVERAGE}*"
+    rest = {name: tensor for name, tensor in network.beside.items() if not name.startswith(MMCV_AVERAGE)}
     return dataclasses.replace(network, where=where, tensors=network.tensors | found, beside=rest, averaged=True)
 
 
@@ -309,14 +242,3 @@ def _relabelled(networks: list[Network], found: Mapping[str, Any]) -> list[Netwo
         dataclasses.replace(network, averaged=top.get(network.where.split(".")[0], network.averaged))
         for network in networks
     ]
-
-
-def _rank(network: Network) -> tuple[int, int]:
-    """The usual places first, then the shallower ones."""
-    words = network.where.split(".") if network.where else []
-    places = [_USUAL.index(word) for word in words if word in _USUAL]
-    return (min(places) if places else len(_USUAL) if words else 0, len(words))
-
-
-def _all(networks: list[Network]) -> str:
-    return ", ".join(f"{network.kind} {network.place()}" for network in networks[:6])

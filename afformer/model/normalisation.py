@@ -76,6 +76,8 @@ def normalisation_of(
     order, order_from = orders[0] if orders else (ColorOrder.RGB, "")
     order = options.channel_order or order
     mean, std, notes = _values(found, order)
+    if found is None and options.mean and options.std:
+        notes = []
     notes += _contradicted(claims)
     mean, std, said = _overridden(mean, std, options)
     notes += said

@@ -178,3 +178,9 @@ def test_names_are_read_from_the_metadata_of_safetensors(tmp_path: Path) -> None
     metadata = {"format": "pt", "id2label": json.dumps(dict(enumerate(NAMES)))}
     save_file(tensors, tmp_path / "a.safetensors", metadata)
     assert load_checkpoint(tmp_path / "a.safetensors").spec((64, 64)).classes == NAMES
+
+
+def test_ids_of_thousands_of_digits_are_no_ids(tmp_path: Path) -> None:
+    huge = 10**2_000
+    content = {"label2id": dict.fromkeys(NAMES, huge), "palette": [huge] * 15, "state_dict": FIVE}
+    assert spec_of(tmp_path, content).classes[0] == "class 0"

@@ -141,6 +141,7 @@ def test_values_for_pictures_of_0_to_1_are_converted_and_that_is_said(tmp_path: 
     assert "times 255" in normalisation.origin
     given = found(tmp_path, STATE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     assert given.mean == given.std == (127.5, 127.5, 127.5)
+    assert given.origin.startswith("`mean` and `std` are given for pictures of 0..1, times 255")
 
 
 def test_values_that_may_mean_either_scale_are_refused(tmp_path: Path) -> None:
@@ -162,3 +163,12 @@ def test_the_caller_is_believed_before_the_file_and_the_contradiction_is_said(tm
     assert (normalisation.mean, normalisation.std, normalisation.order) == ((1.0, 2.0, 3.0), OWN_STD, ColorOrder.BGR)
     assert "`mean` is given" in normalisation.origin
     assert "says RGB" in normalisation.origin
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["[1] * 1000000000", "[[x for x in [1] * 16] for y in [1] * 16]", "[x for x in [1] * 17]", "[1] * -5", "[1] * 2.5"],
+)
+def test_a_text_cannot_make_long_lists(tmp_path: Path, values: str) -> None:
+    normalisation = found(tmp_path, config(f"img_norm_cfg = dict(mean={values}, std={values})"))
+    assert "img_norm_cfg.mean in meta.config cannot be read" in normalisation.origin
