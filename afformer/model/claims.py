@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from afformer.errors import CheckpointError
-from afformer.model.config_text import THE_FILE, Config, Entry, entries
+from afformer.model.config_text import THE_FILE, Config, Entry, entries, word
 from afformer.model.reading.faults import printable
 from afformer.model.reading.numpy_values import NumpyArray
 from afformer.model.reading.tensors import StoredTensor
@@ -71,10 +71,9 @@ def stated_order(config: Config) -> tuple[ColorOrder, str] | None:
     for place, found in config.found.items():
         for entry in entries(found):
             values = {key.lower(): value for key, value in entry.values.items()}
-            for key in _ORDER_KEYS:
-                if str(values.get(key)).lower() in ("rgb", "bgr"):
-                    order = ColorOrder(str(values[key]).lower())
-                    return order, _where((*entry.path, key), place)
+            key = next((key for key in _ORDER_KEYS if word(values.get(key)) in _ORDERS), None)
+            if key:
+                return ColorOrder(word(values[key])), _where((*entry.path, key), place)
     return None
 
 
@@ -112,6 +111,8 @@ def _from_config(config: Config) -> tuple[list[Claim], list[str]]:
                 rank = _rank(entry)
                 alone = rank < _OTHER or name != "mean" or _normalises(entry)
                 mean, std = (channels(values[key], alone=alone) for key in (name, other))
+                if mean and std and rank == _OTHER and min(std) <= 0:
+                    continue  # means of something else
                 if mean and std:
                     claim = Claim(_where(entry.path, place), mean, std, _order(entry), rank < _OTHER, _scale(values))
                     ranked.append((rank, claim))
@@ -140,8 +141,8 @@ def _where(path: tuple[str, ...], place: str) -> str:
 
 
 def _kind(entry: Entry) -> str:
-    names = (str(entry.values.get(key, "")) for key in ("type", "__class_fullname__", "_target_"))
-    return next(filter(None, names), "")
+    names = (entry.values.get(key) for key in ("type", "__class_fullname__", "_target_"))
+    return next((name for name in names if isinstance(name, str) and name), "")
 
 
 def _rank(entry: Entry) -> int:
@@ -178,6 +179,7 @@ def _order(entry: Entry) -> ColorOrder | None:
     return ColorOrder.BGR if rank == 0 else ColorOrder.RGB
 
 
+_ORDERS = ("rgb", "bgr")
 _ORDER_KEYS = (
     *("color_order", "channel_order", "input_format", "image_format", "format", "color_mode", "color_format"),
     *("channels_order", "color_space", "input_space"),
@@ -186,9 +188,9 @@ _ORDER_KEYS = (
 
 def order_in(values: Mapping[str, Any]) -> ColorOrder | None:
     """The channel order that a dictionary states, in the words of the trainers."""
-    for key in _ORDER_KEYS:
-        if str(values.get(key)).lower() in ("rgb", "bgr"):
-            return ColorOrder(str(values[key]).lower())
+    said = next((word(values[key]) for key in _ORDER_KEYS if word(values.get(key)) in _ORDERS), None)
+    if said:
+        return ColorOrder(said)
     if values.get("rgb_to_bgr"):
         return ColorOrder.BGR
     for key in ("bgr_to_rgb", "to_rgb"):

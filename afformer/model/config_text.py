@@ -172,6 +172,11 @@ def key_text(key: Any) -> str:
     return str(key)
 
 
+def word(value: Any) -> str:
+    """A text in lower case, empty for anything else: the text of whatever a file nests may take for ever."""
+    return value.lower() if isinstance(value, str) else ""
+
+
 def _plain(value: Any) -> dict[str, Any] | None:
     """A dictionary, or the attributes of a namespace or of a dictionary's subclass; None for anything else."""
     if isinstance(value, Placeholder):

@@ -16,7 +16,7 @@ from afformer import datasets
 from afformer.datasets import Dataset
 from afformer.errors import CheckpointError
 from afformer.model.choices import CheckpointOptions
-from afformer.model.config_text import Config, entries
+from afformer.model.config_text import Config, entries, word
 from afformer.model.label_files import colours_in_file, names_in_file
 from afformer.model.label_forms import COLOUR_KEYS, NAME_KEYS, colours_in, is_id, names_in
 from afformer.spec import RGB
@@ -176,7 +176,7 @@ def _lowered(config: Config) -> Iterator[dict[str, Any]]:
 def _trained_on(config: Config, count: int) -> str | None:
     for values in _lowered(config):
         for key in ("dataset_type", "dataset", "type"):
-            name = _TRAINERS_NAMES.get(str(values.get(key)).lower()) or str(values.get(key)).lower()
+            name = _TRAINERS_NAMES.get(word(values.get(key))) or word(values.get(key))
             known = datasets.DATASETS.get(name)
             if known and known.num_classes == count:
                 return name

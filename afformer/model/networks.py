@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from afformer.model.config_text import Config, entries
+from afformer.model.config_text import Config, entries, word
 from afformer.model.reading.faults import printable
 from afformer.model.reading.tensors import StoredTensor
 
@@ -105,8 +105,8 @@ def exchanged_by_mmcv(config: Config) -> bool:
     whose priority is 50; runners that count iterations never exchange them.
     """
     all_entries = [entry.values for found in config.found.values() for entry in entries(found)]
-    by_epoch = any(values.get("type") == "EpochBasedRunner" for values in all_entries)
-    hooks = [values for values in all_entries if "EMAHook" in str(values.get("type"))]
+    by_epoch = any(word(values.get("type")) == "epochbasedrunner" for values in all_entries)
+    hooks = [values for values in all_entries if "emahook" in word(values.get("type"))]
     return by_epoch and any(_is_before_saving(hook.get("priority")) for hook in hooks)
 
 

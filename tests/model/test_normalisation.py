@@ -172,3 +172,16 @@ def test_the_caller_is_believed_before_the_file_and_the_contradiction_is_said(tm
 def test_a_text_cannot_make_long_lists(tmp_path: Path, values: str) -> None:
     normalisation = found(tmp_path, config(f"img_norm_cfg = dict(mean={values}, std={values})"))
     assert "img_norm_cfg.mean in meta.config cannot be read" in normalisation.origin
+
+
+def test_what_nests_without_end_is_no_word(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(200):
+        deep = [deep]
+    content = {"format": deep, "type": deep, "dataset": deep, "mean": list(OWN_MEAN), "std": list(OWN_STD)}
+    assert found(tmp_path, {**content, "state_dict": STATE}).mean == OWN_MEAN
+
+
+def test_means_of_something_else_are_not_taken(tmp_path: Path) -> None:
+    normalisation = found(tmp_path, {"scores": {"mean": [1.0, 2.0, 3.0], "std": [0.0, 0.0, 0.0]}, "state_dict": STATE})
+    assert (normalisation.mean, normalisation.assumed) == (IMAGENET_MEAN, True)
