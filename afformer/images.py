@@ -148,6 +148,15 @@ def exif_orientation(path: Path) -> int:
         return 1
 
 
+def is_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF, by its first bytes.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    return _read(path).startswith(decoding.TIFF)
+
+
 def write_image(path: Path, image: RGBImage) -> None:
     """Writes a picture in the format of the path's extension.
 

@@ -5,6 +5,6 @@ rest, since OpenCV guesses: it multiplies a TIFF's colours by its alpha, and lea
 """
 
 from afformer.decoding.decode import decode, numbers
-from afformer.decoding.signatures import JPEG, PNG, is_picture
+from afformer.decoding.signatures import JPEG, PNG, TIFF, is_picture
 
-__all__ = ["JPEG", "PNG", "decode", "is_picture", "numbers"]
+__all__ = ["JPEG", "PNG", "TIFF", "decode", "is_picture", "numbers"]

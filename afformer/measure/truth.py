@@ -13,7 +13,7 @@ import numpy.typing as npt
 from afformer.datasets import IGNORE, Dataset
 from afformer.datasets.colours import classes_of, index_classes
 from afformer.errors import ImageError
-from afformer.images import ClassMap, LabelPixels, RGBImage, exif_orientation, read_image, read_label_pixels
+from afformer.images import ClassMap, LabelPixels, RGBImage, exif_orientation, is_tiff, read_image, read_label_pixels
 
 Classes = npt.NDArray[np.uint8]
 Turn = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -103,7 +103,7 @@ def read_labelled_truth(dataset: Dataset, picture: Path, label: Path) -> tuple[R
 def _upright(truth: Truth, picture: Path, label: Path, shown_hw: tuple[int, ...]) -> Truth:
     own = _TURNS.get(exif_orientation(label))
     if own:
-        return truth.turned(own)
+        return truth if is_tiff(label) else truth.turned(own)  # OpenCV has turned a TIFF already
     turn = _TURNS.get(exif_orientation(picture))
     if turn is None:
         return truth

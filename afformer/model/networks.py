@@ -1,4 +1,4 @@
-"""Finds the networks in a checkpoint file, at any depth, and decides which one is meant.
+"""Finds the networks in a checkpoint file, at any depth; `choosing` decides which one is meant.
 
 A network is found by names that only AFFormer has (`backbone.mhca_stages.`, or our own `stages.0.descriptor.`). What
 comes before them is its prefix: the containers of the file and the wrappers of its trainer (`state_dict.module.`,
@@ -93,7 +93,7 @@ def networks_in(found: Mapping[str, Any], *, exchanged: bool = False) -> list[Ne
             parts[home][name.removeprefix(home)] = value
     networks = _with_heads({prefix: _network(prefix, parts[prefix], found) for prefix in reversed(prefixes)}, found)
     for network, average in [(network, average) for network in networks if (average := _mmcv_average(network))]:
-        networks[networks.index(network)] = dataclasses.replace(network, averaged=exchanged)
+        networks[networks.index(network)] = dataclasses.replace(network, averaged=exchanged or network.averaged)
         networks.append(dataclasses.replace(average, averaged=not exchanged))
     return _completed(_relabelled(networks, found))
 

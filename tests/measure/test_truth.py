@@ -150,10 +150,20 @@ def turned(
     return folder / "a.png", folder / "a_label.png"
 
 
+@pytest.mark.parametrize("kind", ["ids", "colours", "tiff"])
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_a_label_whose_own_exif_turns_it_is_turned(tmp_path: Path, orientation: int) -> None:
-    image, truth = read_labelled(CAMVID, *turned(tmp_path, orientation, label_exif=True))
-    assert (truth * 20).tolist() == image[:, :, 0].tolist()
+def test_a_label_whose_own_exif_turns_it_is_turned_once(tmp_path: Path, orientation: int, kind: str) -> None:
+    picture, label = turned(tmp_path, orientation, label_exif=True)
+    with Image.open(label) as opened:
+        stored, exif = np.array(opened), opened.getexif()
+    if kind == "colours":
+        Image.fromarray(in_colours(stored)).save(label, exif=exif)
+    if kind == "tiff":
+        label = label.with_suffix(".tif")
+        Image.fromarray(stored).save(label, tiffinfo={0x0112: orientation})
+    image, truth = read_labelled_truth(CAMVID, picture, label)
+    assert (truth.classes * 20).tolist() == image[:, :, 0].tolist()
+    assert truth.if_turned is None
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(2, (2, 3)), (3, (2, 3)), (4, (2, 3)), (5, (3, 3)), (6, (3, 3))])
