@@ -1,7 +1,8 @@
 """CamVid: driving through Cambridge, 11 classes (mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid).
 
 Labels are one-channel pictures of class ids. Copies of the data set differ in what unlabelled pixels are: 11 or 255.
-The original has colours of 32 classes in files named `NAME_L.png`; they are joined to 11 as SegNet's authors did.
+The original has colours of 32 classes in files named `NAME_L.png`; they are joined to 11 as SegNet's authors did (the
+table is that of MathWorks' example of semantic segmentation on CamVid).
 """
 
 from __future__ import annotations

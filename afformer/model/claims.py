@@ -191,7 +191,7 @@ def order_in(values: Mapping[str, Any]) -> ColorOrder | None:
     said = next((word(values[key]) for key in _ORDER_KEYS if word(values.get(key)) in _ORDERS), None)
     if said:
         return ColorOrder(said)
-    if values.get("rgb_to_bgr"):
+    if any(values.get(key) is True for key in ("rgb_to_bgr", "bgr", "is_bgr", "use_bgr")):
         return ColorOrder.BGR
     for key in ("bgr_to_rgb", "to_rgb"):
         if isinstance(values.get(key), (bool, int)):

@@ -40,6 +40,7 @@ def config(text: str, key: str = "config") -> dict[str, Any]:
         (f"data_preprocessor = {PREPROCESSOR % False}", ColorOrder.BGR),
         (f"data_preprocessor = dict(type='SegDataPreProcessor', {VALUES})", ColorOrder.BGR),
         (f"data_preprocessor = dict(type='SegDataPreProcessor', {VALUES}, rgb_to_bgr=True)", ColorOrder.BGR),
+        (f"data = dict({VALUES}, bgr=True)", ColorOrder.BGR),
         (f"/home/me/config.py\nimg_norm_cfg = dict({VALUES}, to_rgb=False)", ColorOrder.BGR),
         ('{"img_norm_cfg": {"mean": [80.5, 90.25, 100.0], "std": [50, 55.5, 60], "to_rgb": false}}', ColorOrder.BGR),
     ],
