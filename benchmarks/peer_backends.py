@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from afformer.images import read_image
+from afformer.onnx_file import read_onnx_file
 from afformer.runtime.backends.base import Array, Backend
 from afformer.runtime.backends.registry import Registration, register
 from afformer.runtime.choices import Device
+from afformer.runtime.preprocess import fit_picture
 from afformer.spec import ModelSpec
 
 
@@ -45,6 +49,28 @@ class OpenVinoIr(Backend):
 
     def _run(self, image: Array) -> Array:
         return np.asarray(self._request.infer({0: image}, share_inputs=True, share_outputs=True)[0])
+
+
+def nncf_model(model: Path, pictures: Sequence[Path], folder: Path, preset: str | None = None) -> Path:
+    """NNCF's INT8 of an exported model, as OpenVINO's format with the spec beside it.
+
+    Args:
+        model: An exported float model.
+        pictures: To calibrate on.
+        folder: Where it goes.
+        preset: None for NNCF's defaults, or `transformer`.
+    """
+    import nncf
+    import openvino as ov
+
+    spec = read_onnx_file(model)[1]
+    data = nncf.Dataset(list(pictures), lambda path: fit_picture(read_image(path), spec).tensor[None])
+    kind = nncf.ModelType.TRANSFORMER if preset == "transformer" else None
+    made = nncf.quantize(ov.Core().read_model(model), data, subset_size=len(pictures), model_type=kind)
+    target = folder / f"nncf_{preset or 'default'}_{model.stem}.xml"
+    ov.save_model(made, target)
+    target.with_suffix(".json").write_text(spec.to_json())
+    return target
 
 
 register("torch-compile", Registration("peer_backends:open_compiled", any_size=True))

@@ -4,8 +4,9 @@
         [--sizes 512x512 360x480] [--threads 1 2] [--calls 60] [--only NAME ...]
 
 Ours in float32 and, where files for the size are given, in INT8; PyTorch's plain export on ONNX Runtime; OpenVINO in
-its default precision and in float32; INT8 by NNCF (needs --calibration); PyTorch eager and compiled. What is not
-installed is left out, with a line that says so. The first row, ours in float32, is the reference of the ratios.
+its default precision and in float32; INT8 by NNCF, both presets (needs --calibration); PyTorch eager and compiled.
+What is not installed is left out, with a line that says so. The first row, ours in float32, is the reference of the
+ratios.
 """
 
 from __future__ import annotations
@@ -24,15 +25,13 @@ from export import plain_export
 from afformer import assets
 from afformer.commands.options import hxw
 from afformer.export.onnx_graph import build_graph
-from afformer.images import read_image
 from afformer.measure.benchmark import Labelled, benchmark_models
 from afformer.measure.benchmark_report import Benchmark
 from afformer.measure.timing import Case
 from afformer.model.checkpoint import Checkpoint, load_checkpoint
+from afformer.quantize.pictures import spread
 from afformer.runtime import open_backend
 from afformer.runtime.opening import OpenOptions
-from afformer.runtime.preprocess import fit_picture
-from afformer.spec import ModelSpec
 from afformer.streams.sources import open_source
 
 Size = tuple[int, int]
@@ -62,8 +61,11 @@ def cases_at(args: argparse.Namespace, checkpoint: Checkpoint, size: Size, folde
                 yield peer(f"ours, INT8 ({path.name}) on OpenVINO", path, "openvino-default")
         yield peer("plain export on OpenVINO, default", plain, "openvino-default")
         if _installed("nncf", "NNCF") and _given(args.calibration, "--calibration", "NNCF"):
+            pictures = spread(open_source(args.calibration).paths, args.pictures)
             for name, model in (("our export", ours), ("the plain export", plain)):
-                yield peer(f"NNCF INT8 of {name}", _nncf(model, spec, args), "openvino-ir")
+                for preset in (None, "transformer"):
+                    made = peer_backends.nncf_model(model, pictures, folder, preset)
+                    yield peer(f"NNCF INT8 of {name}, {preset or 'default'} preset", made, "openvino-ir")
     yield Case(args.checkpoint, OpenOptions("pytorch", input_hw=size), name="PyTorch")
     yield peer("PyTorch, torch.compile", args.checkpoint, "torch-compile", size)
 
@@ -83,19 +85,6 @@ def compare(args: argparse.Namespace, size: Size, folder: Path) -> Benchmark:
         labelled=Labelled(args.images, args.labels) if args.images else None,
         progress=lambda _, done, total: print(f"\rround {done} of {total}", end="\n" * (done == total), flush=True),
     )
-
-
-def _nncf(model: Path, spec: ModelSpec, args: argparse.Namespace) -> Path:
-    """NNCF's INT8 with its defaults, calibrated on `--calibration`."""
-    import nncf
-    import openvino as ov
-
-    pictures = open_source(args.calibration).paths[: args.pictures]
-    data = nncf.Dataset(pictures, lambda path: fit_picture(read_image(path), spec).tensor[None])
-    target = model.with_name(f"nncf_{model.stem}.xml")
-    ov.save_model(nncf.quantize(ov.Core().read_model(model), data, subset_size=len(pictures)), target)
-    target.with_suffix(".json").write_text(spec.to_json())
-    return target
 
 
 def _input_hw(path: Path) -> Size:

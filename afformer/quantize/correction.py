@@ -18,6 +18,7 @@ from afformer.quantize.activations import ActivationsRunner
 from afformer.quantize.grid import quantize_weight
 from afformer.quantize.lowering.equalise import of_each_output
 from afformer.quantize.lowering.graph import Array, Graph, attribute, copy_of, rebuilt
+from afformer.quantize.lowering.pad_channels import is_depthwise
 
 Doubles = npt.NDArray[np.float64]
 
@@ -49,7 +50,9 @@ def channel_means(model: onnx.ModelProto, feeds: Iterable[Array]) -> dict[str, D
     return {name: total / count for name, total in sums.items()}
 
 
-def correct_biases(model: onnx.ModelProto, means: dict[str, Doubles], weight_bits: int = 8) -> onnx.ModelProto:
+def correct_biases(
+    model: onnx.ModelProto, means: dict[str, Doubles], weight_bits: int = 8, depthwise_bits: int | None = None
+) -> onnx.ModelProto:
     """The canonical model with biases that make up for the rounding of the weights; everything else stays as it is.
 
     The result is not the float network any more: lower it, but do not calibrate it or measure accuracy against it.
@@ -58,6 +61,7 @@ def correct_biases(model: onnx.ModelProto, means: dict[str, Doubles], weight_bit
         model: A canonical float model, in which no two convolutions share a bias.
         means: What `channel_means` found.
         weight_bits: The same as for `lower`.
+        depthwise_bits: The target's `Scheme.depthwise_bits`.
     """
     graph = Graph(model)
     corrected: dict[str, list[onnx.NodeProto]] = {}
@@ -66,7 +70,8 @@ def correct_biases(model: onnx.ModelProto, means: dict[str, Doubles], weight_bit
         if node.op_type != "Conv":
             continue
         weight = graph.constants[node.input[1]]
-        shift = mean_shift(weight, means[node.input[0]], attribute(node, "group", 1), weight_bits)
+        bits = depthwise_bits or weight_bits if is_depthwise(graph, node) else weight_bits
+        shift = mean_shift(weight, means[node.input[0]], attribute(node, "group", 1), bits)
         name = f"{node.output[0]}.corrected"
         biases[name] = (graph.bias(node) - shift).astype(np.float32)
         corrected[node.name] = [copy_of(node, inputs=[*node.input[:2], name])]

@@ -32,6 +32,8 @@ class Scheme:
         largest_depthwise: A depthwise convolution with a larger kernel stays in float.
         weight_bits: Bits of the weights by default. Processors without VNNI add two u8 s8 products in 16 bits, which
             8-bit weights can saturate; 7-bit weights cannot, so the file gives the same result everywhere.
+        depthwise_bits: Bits of the weights of depthwise convolutions whatever is chosen for the others, because their
+            kernels add in 32 bits on every processor; None: as the others.
         bytes_across_layouts: Whether the outputs of convolutions that attention reads are quantized too: the engine
             changes their layout, and moving bytes is several times cheaper than moving floats.
         gates: Whether HardSwish may become a gate with a scale for each channel: its operators run as written.
@@ -47,6 +49,7 @@ class Scheme:
     fewest_inputs: int = 1
     largest_depthwise: float = math.inf
     weight_bits: int = 8
+    depthwise_bits: int | None = None
     bytes_across_layouts: bool = False
     gates: bool = False
     quantizes_by_channel: bool = False
@@ -65,6 +68,7 @@ TABLE: dict[Target, Scheme] = {
         fewest_inputs=4,
         largest_depthwise=5,
         weight_bits=7,
+        depthwise_bits=8,
         gates=True,
         quantizes_by_channel=True,
     ),

@@ -179,7 +179,8 @@ class Job:
         corrected = None
         if self.options.correct_biases:
             means = correction.channel_means(calibrated.canonical, calibrated.feeds.of(_CHANNEL_PICTURES))
-            corrected = correction.correct_biases(calibrated.canonical, means, self.options.bits)
+            depthwise_bits = TABLE[self.options.target].depthwise_bits
+            corrected = correction.correct_biases(calibrated.canonical, means, self.options.bits, depthwise_bits)
         return Candidates(
             calibrated.canonical,
             calibrated.ranges,

@@ -77,3 +77,12 @@ def _with_reader(model: onnx.ModelProto) -> onnx.ModelProto:
 def test_a_worked_example() -> None:
     weight = np.array([[[[1.0]], [[1 / 300]]]], np.float32)  # 1/300 rounds to 0 in steps of 1/127
     np.testing.assert_allclose(mean_shift(weight, np.array([5.0, 30.0]), groups=1), [-0.1], atol=1e-6)
+
+
+def test_depthwise_weights_may_have_more_bits_than_the_others() -> None:
+    def bias(group: int, depthwise_bits: int | None) -> np.ndarray:
+        model = chain(group)
+        return Graph(correct_biases(model, channel_means(model, SHIFTED), 7, depthwise_bits)).constants["y.corrected"]
+
+    assert not np.allclose(bias(8, 8), bias(8, None), rtol=1e-3)
+    np.testing.assert_array_equal(bias(2, 8), bias(2, None))

@@ -18,6 +18,7 @@ from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
 from afformer.quantize.lowering.equalise import is_rescaling
 from afformer.quantize.lowering.graph import CONTRIB, Builder, Graph, attribute, renamed
 from afformer.quantize.lowering.node_placement import ELEMENTWISE, Layout, NodePlacement
+from afformer.quantize.lowering.pad_channels import is_depthwise
 from afformer.quantize.lowering.representations import BYTES, FIRST, LAST, Representations, representation_name
 from afformer.quantize.lowering.result import Lowered, LoweringReport
 from afformer.quantize.placement import Scheme
@@ -38,7 +39,8 @@ class _Lowering:
     def __init__(
         self, graph: Graph, ranges: Ranges, scheme: Scheme, keep_float: frozenset[str], weight_bits: int
     ) -> None:
-        self.graph, self.kind, self.weight_bits = graph, scheme.activations, weight_bits
+        self.graph, self.kind = graph, scheme.activations
+        self.weight_bits, self.depthwise_bits = weight_bits, scheme.depthwise_bits or weight_bits
         self.placement = NodePlacement(graph, scheme, keep_float)
         self.builder = Builder()
         self.tensors = Representations(graph, self.builder, ranges, scheme)
@@ -102,7 +104,8 @@ class _Lowering:
         readers = [node for node in self.graph.consumers[name] if self.placement.is_integer(node)]
         scales = [scales_for_bias(self.graph.bias(r), self.tensors.grid(r.input[0]).scale) for r in readers]
         smallest = np.maximum.reduce(scales)
-        return quantize_weight(self.graph.constants[name], bits=self.weight_bits, smallest=smallest)
+        bits = self.depthwise_bits if is_depthwise(self.graph, readers[0]) else self.weight_bits
+        return quantize_weight(self.graph.constants[name], bits=bits, smallest=smallest)
 
     def _hard_swish(self, node: onnx.NodeProto) -> None:
         """hardswish(x) = x * relu6(x + 3) / 6: the gate is an add, whose range 0..6 clips and whose scale divides."""

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from afformer.errors import QuantizeError
+from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.integer import lower_to_integers
 from afformer.quantize.lowering.result import Lowered
 from afformer.quantize.placement import TABLE, Target
@@ -106,3 +107,14 @@ def test_a_tensor_without_a_range_is_named() -> None:
 def test_lowering_is_deterministic() -> None:
     model = attention()
     assert lowered(model).model == lowered(model).model
+
+
+def test_without_vnni_only_dense_weights_need_seven_bits() -> None:
+    model = bottleneck()
+    made = Graph(lower_to_integers(model, observed(model), TABLE[Target.X86], NOTHING, 7).model)
+    largest = {
+        node.name: int(np.abs(made.constants[node.input[3]].astype(int)).max())
+        for node in made.nodes
+        if node.op_type == "QLinearConv"
+    }
+    assert largest == {"a/Conv": 63, "c/Conv": 127, "e/Conv": 63, "y/Conv": 63}
