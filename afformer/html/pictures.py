@@ -71,13 +71,21 @@ class Illustrator:
         return Difference(name, 1 - share, (("picture", photo_uri(small)), *overlays, marked))
 
     def _overlay(self, image: RGBImage, classmap: ClassMap) -> RGBImage:
-        height, width = image.shape[:2]
-        small = np.asarray(cv2.resize(classmap, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), classmap.dtype)
+        small = _sampled(classmap, image.shape[:2])
         drawn = self._renderer.overlay(image, small)
         nothing = small >= self._count
         self._shown.update(np.unique(small[~nothing]).tolist())
         drawn[nothing] = image[nothing]
         return drawn
+
+
+def _sampled(classmap: ClassMap, shape: tuple[int, ...]) -> ClassMap:
+    """The nearest pixels of a class map, of any integer type, at another size."""
+    rows, columns = (
+        (np.arange(after) + 0.5) * before // after for before, after in zip(classmap.shape, shape, strict=True)
+    )
+    sampled = classmap[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
+    return sampled.astype(np.uint8 if sampled.max() < 256 else np.int32)
 
 
 def data_uri(image: RGBImage) -> str:

@@ -47,9 +47,11 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path: Path, labelled: 
     for weight in model.graph.initializer:
         weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight)[::-1].copy(), weight.name))
     onnx.save(model, tmp_path / "b.onnx")
+    both = tmp_path / "a.onnx", tmp_path / "b.onnx"
     found = json.loads(
-        run("compare", tmp_path / "a.onnx", tmp_path / "b.onnx", "--images", labelled[0], "--json").stdout
+        run("compare", *both, "--images", labelled[0], "--json", "--html", tmp_path / "report.html").stdout
     )
+    assert "100.00% agree" in (tmp_path / "report.html").read_text()
     assert found["pixel_agreement"] > 0.999
     assert found["note"].endswith("matched by name")
 

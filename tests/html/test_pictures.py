@@ -5,6 +5,7 @@ import base64
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from afformer.html.pictures import Illustrator, data_uri, photo_uri
 
@@ -71,6 +72,18 @@ def test_a_single_differing_pixel_is_still_marked_in_a_picture_that_was_shrunk()
     marked = SHOWN.difference("big.png", image, {"float": first, "INT8": second}).images[3][1]
     assert decoded(marked).shape == (240, 480, 3)
     assert marks(marked)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_class_maps_may_be_of_any_integer_type(dtype: type[np.integer]) -> None:
+    image = np.full((1000, 1400, 3), 128, np.uint8)
+    first = np.zeros((1000, 1400), dtype)
+    second = first.copy()
+    second[:, 700:] = 1
+    images = SHOWN.difference("a.png", image, {"A": first, "B": second}).images
+    drawn = decoded(images[2][1]).astype(int)
+    assert np.abs(drawn[50:300, 20:200].mean((0, 1)) - drawn[50:300, 280:460].mean((0, 1))).max() > 40
+    assert {column >= 240 for _, column in marks(images[3][1])} == {True}
 
 
 def test_a_very_tall_picture_is_shrunk_as_well() -> None:
