@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow
@@ -23,6 +24,7 @@ from afformer.spec import METADATA_KEY, ModelSpec
 
 JOB_FILE = "_job.json"
 """What the results were made with. Readers of Parquet folders leave out names that begin with `_`."""
+_READERS = 16
 MASKS = "masks"
 """The folder of mask files."""
 
@@ -109,7 +111,10 @@ def read_done(folder: Folder) -> dict[str, Done]:
     Raises:
         ImageError: A part cannot be read.
     """
-    return {key: Done(name, error) for name in part_names(folder) for key, error in read_keys(folder, name)}
+    names = part_names(folder)
+    with ThreadPoolExecutor(_READERS) as pool:  # behind a URL, each of them mostly waits
+        keys = pool.map(lambda name: list(read_keys(folder, name)), names)
+        return {key: Done(name, error) for name, rows in zip(names, keys, strict=True) for key, error in rows}
 
 
 def read_keys(folder: Folder, name: str) -> Iterator[tuple[str, str | None]]:
