@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from afformer import assets
 from tests.builders.cli import STREET, error_of, run, run_without
@@ -96,9 +97,12 @@ def test_the_export_says_where_normalisation_weights_and_names_are_from_and_the_
     assert facts["provenance"]["weights"] == "at the top of the file"
     same = run("compare", assets.CHECKPOINT, model, "--images", STREET.parent, *said, "--json")
     assert json.loads(same.stdout)["pixel_agreement"] > 0.9995
-    other = run("compare", assets.CHECKPOINT, model, "--images", STREET.parent, "--json")
+    silent = tmp_path / "silent.safetensors"
+    save_file(load_file(assets.CHECKPOINT), silent)
+    other = run("compare", silent, model, "--images", STREET.parent, "--json")
     assert json.loads(other.stdout)["pixel_agreement"] < 0.99
     assert "normalisation: RGB, mean 123.675" in other.stderr
     assert "assumed, the checkpoint does not say" in other.stderr
+    assert run("compare", assets.CHECKPOINT, model, "--images", STREET.parent, "--json").stderr == ""
     refused = error_of(run("infer", model, STREET, "-o", tmp_path, "--channel-order", "rgb"))
     assert "--channel-order can only be said of a checkpoint" in refused
