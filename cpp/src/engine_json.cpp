@@ -3,6 +3,7 @@
 #include "engine_info.hpp"
 #include "json_text.hpp"
 #include "spec_json.hpp"
+#include "text.hpp"
 
 namespace afformer::core {
 namespace {
@@ -15,6 +16,9 @@ constexpr int engine_version = 1;
                 where + ": " + name + " is '" + value + "', expected " + expected + "; build the engine again");
 }
 
+// A text that errors quote: they have one line.
+std::string line(const nlohmann::json& text) { return one_line(text.get<std::string>()); }
+
 EngineInfo parsed(const nlohmann::json& fields, const std::string& where) {
     const nlohmann::json &engine = fields.at("plan"), &tensorrt = fields.at("tensorrt"), &gpu = fields.at("gpu");
     EngineInfo file;
@@ -22,20 +26,20 @@ EngineInfo parsed(const nlohmann::json& fields, const std::string& where) {
     file.engine_sha256 = engine.at("sha256").get<std::string>();
     file.version_compatible = engine.at("version_compatible").get<bool>();
     file.hardware_compatible = engine.at("hardware_compatible").get<bool>();
-    file.library = tensorrt.at("library").get<std::string>();
-    file.version = tensorrt.at("version").get<std::string>();
+    file.library = line(tensorrt.at("library"));
+    file.version = line(tensorrt.at("version"));
     if (version_numbers(file.version).size() < 3) {  // of no numbers, any version would be the same
         refuse("tensorrt.version", file.version, "three numbers or more like 10.3.0", where);
     }
-    file.source = fields.at("source").at("name").get<std::string>();
+    file.source = line(fields.at("source").at("name"));
     file.any_gpu = gpu.is_null();
     if (!file.any_gpu) {
-        const auto capability = gpu.at("compute_capability").get<std::string>();
+        const std::string capability = line(gpu.at("compute_capability"));
         const std::vector<int> numbers = version_numbers(capability);
         if (numbers.size() != 2) {
             refuse("compute_capability", capability, "two numbers like 8.7", where);
         }
-        file.gpu = {gpu.at("name").get<std::string>(), numbers[0], numbers[1]};
+        file.gpu = {line(gpu.at("name")), numbers[0], numbers[1]};
     }
     return file;
 }

@@ -56,6 +56,7 @@ def test_an_engine_for_many_gpus_is_refused_on_older_ones(start: Start, tmp_path
         {"gpu": Gpu("Orin", (8, 7))},
         {"gpu": Gpu("Orin", (8, 7)), "source": "the driver's model.onnx"},
         {"version": "10.4.0", "source": ""},
+        {"gpu": Gpu("Two\nlines", (8, 7)), "source": "two\nlines.onnx"},
     ],
 )
 def test_refusals_are_worded_as_in_python(start: Start, tmp_path: Path, changes: dict[str, Any]) -> None:
