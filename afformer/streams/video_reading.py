@@ -98,11 +98,18 @@ class Video:
                 yield frame, float((frame.pts - self._first.pts) * self._base), shown
 
     def to_rgb(self, frame: av.VideoFrame, buffer: RGBImage | None) -> RGBImage:
-        """The frame upright, in RGB, with HDR converted; in `buffer` if its size fits."""
+        """The frame upright, in RGB, with HDR converted; in `buffer` if its size fits.
+
+        Raises:
+            ReadingError: FFmpeg has no memory or threads for it.
+        """
         options: dict[str, Any] = {}
         if frame.color_trc in _HDR:
             options = {"dst_color_trc": _BT709, "dst_color_primaries": _BT709}
-        plane = self._converter.reformat(frame, format="rgb24", **options).planes[0]
+        try:
+            plane = self._converter.reformat(frame, format="rgb24", **options).planes[0]
+        except av.error.FFmpegError as error:
+            raise ReadingError(error.strerror or type(error).__name__) from error
         rows = np.frombuffer(memoryview(plane), np.uint8, plane.line_size * frame.height)
         rows = rows.reshape(frame.height, plane.line_size)[:, : 3 * frame.width]
         shown = self._turn.upright(rows.reshape(frame.height, frame.width, 3))
