@@ -125,21 +125,16 @@ def read_keys(folder: Folder, name: str) -> Iterator[tuple[str, str | None]]:
         yield f"{row['table']}#{row['row']}" if row["table"] else row["path"], row["error"]
 
 
-def claim(folder: Folder, job: dict[str, Any]) -> None:
-    """Says in the folder what its results are made with.
+def check_same(folder: Folder, job: dict[str, Any]) -> None:
+    """Refuses a folder whose results were made with something else; without results it may say anything.
 
     Raises:
-        OutputError: It has results that were made with something else, or cannot be written.
+        OutputError: The results are another job's, or do not say whose they are.
     """
-    if JOB_FILE in folder.names():
-        _require_same(folder, job)
+    if not part_names(folder):
         return
-    if part_names(folder):
+    if JOB_FILE not in folder.names():
         raise OutputError(f"{folder}: holds results, but no {JOB_FILE} that says what made them; name a new folder")
-    folder.write(JOB_FILE, (json_text(job, indent=2) + "\n").encode())
-
-
-def _require_same(folder: Folder, job: dict[str, Any]) -> None:
     try:
         found = json.loads(folder.read(JOB_FILE))
         differing = [key for key in job if found[key] != job[key]]
@@ -150,6 +145,15 @@ def _require_same(folder: Folder, job: dict[str, Any]) -> None:
             f"{folder}: holds results that were made with another {' and '.join(differing)}; name a new folder, or "
             "run with what they were made with"
         )
+
+
+def write_job(folder: Folder, job: dict[str, Any]) -> None:
+    """Says in the folder what its results are made with.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    folder.write(JOB_FILE, (json_text(job, indent=2) + "\n").encode())
 
 
 def mask_file(item: Item) -> str:

@@ -21,7 +21,7 @@ from afformer.batch.items import Item, find_items
 from afformer.batch.parts import Part, failed_parts, missing_parts, part_size
 from afformer.batch.places import Folder, local_path
 from afformer.batch.report import BatchReport
-from afformer.batch.results import claim, part_names, read_done
+from afformer.batch.results import check_same, part_names, read_done, write_job
 from afformer.batch.worker import SPEC_FILE, Job, PartDone, files_of
 from afformer.errors import AfformerError, BackendError, OutputError
 from afformer.files import AnyPath
@@ -65,10 +65,13 @@ def segment_many(
     needs, open_options = _needs(Path(model), open_options)
     spec = _spec(Path(model), files, open_options)
     items = [item for item in find_items(sources, options) if not _is_inside(item, place)]
-    claim(place, _identity(files, spec, open_options, options))
+    identity = _identity(files, spec, open_options, options)
+    check_same(place, identity)
     work = _Work(items, place, options, on_progress)
     if work.is_left:
-        work.do(Job(files, open_options, place, options.masks, options.bytes_column), needs)
+        with cluster.connected(options.address):
+            write_job(place, identity)
+            work.do(Job(files, open_options, place, options.masks, options.bytes_column), needs)
     return work.report()
 
 
@@ -99,11 +102,10 @@ class _Work:
             AfformerError: The model, the folder or the cluster cannot be used.
         """
         self._tell()
-        with cluster.connected(self._options.address):
-            workers = self._options.workers or cluster.most_workers(needs)
-            parts = [*self._missing(workers), *self._again]
-            for done in cluster.do_parts(parts, job, min(workers, len(parts)), needs):
-                self._count(done)
+        workers = self._options.workers or cluster.most_workers(needs)
+        parts = [*self._missing(workers), *self._again]
+        for done in cluster.do_parts(parts, job, min(workers, len(parts)), needs):
+            self._count(done)
         self._require_there(parts)
 
     def report(self) -> BatchReport:

@@ -113,6 +113,7 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(tiny: Path, pictures: P
     assert code == 1
     (line,) = stderr.splitlines()
     assert "--address 127.0.0.1:1: there is no Ray cluster" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_ray_the_extra_is_named(pictures: Path, tmp_path: Path) -> None:
