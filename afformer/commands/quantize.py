@@ -88,7 +88,7 @@ def quantize(
         weight_bits=int(weight_bits) if weight_bits else None,
         pictures=pictures,
     )
-    with progress_bar() as progress:
+    with progress_bar(lines=True) as progress:
         report = quantize_model(
             model,
             out or model.with_name(f"{model.stem}.int8.onnx"),

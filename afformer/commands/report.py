@@ -15,17 +15,24 @@ from afformer.wording import count
 
 
 @contextlib.contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Shows on stderr how far each step is; nothing where stderr is not a terminal."""
+def progress_bar(*, lines: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows on stderr how far each step is.
+
+    Args:
+        lines: Where stderr is not a terminal, print a line as each step begins; otherwise nothing is shown there.
+    """
     from tqdm import tqdm
 
-    bar = tqdm(leave=False, disable=not sys.stderr.isatty())
+    terminal = sys.stderr.isatty()
+    bar = tqdm(leave=False, disable=not terminal)
     shown = ""  # a disabled bar does not know its own description
 
     def show(step: str, done: int, total: int | None) -> None:
         nonlocal shown
         if step != shown:
             shown = step
+            if lines and not terminal:
+                click.echo(step, err=True)
             bar.reset()
             bar.set_description(step, refresh=False)
         bar.total = total

@@ -53,7 +53,9 @@ def test_model_that_loses_more_than_allowed_is_not_written_and_says_why(
 ) -> None:
     small = tmp_path / "small.onnx"
     limits = ("--max-drop", "0", "--budget", "1", "--allow-slower")
-    error = error_of(run("quantize", float_model, "--calibration", pictures, "-o", small, *limits))
+    *steps, error = run("quantize", float_model, "--calibration", pictures, "-o", small, *limits).stderr.splitlines()
+    assert {"reading pictures", "calibration", "noise of each unit"} <= set(steps)  # without a terminal, a line each
+    assert len(steps) == len(set(steps))
     assert "Too inaccurate" in error
     assert "was not written" in error
     assert not small.exists()
