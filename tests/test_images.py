@@ -216,7 +216,7 @@ def test_a_colour_picture_or_a_jpeg_is_no_label(tmp_path: Path, photo: Image.Ima
         read_label(tmp_path / name)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=st.integers(0, len(PALETTE) - 1)))
 def test_a_mask_keeps_its_ids_and_shows_the_palette(
     tmp_path_factory: pytest.TempPathFactory, ids: npt.NDArray[np.uint8]

@@ -36,7 +36,7 @@ def _assert_same(
     np.testing.assert_array_equal(got, expected, strict=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     shape=st.tuples(st.integers(1, 12), st.integers(1, 9), st.integers(1, 9)),
     out_hw=st.tuples(st.integers(1, 130), st.integers(1, 130)),
@@ -128,7 +128,7 @@ def test_what_makes_no_sense_is_refused(
     assert error.value.code == probing.INVALID_ARGUMENT
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     covered=st.tuples(st.floats(0, 1), st.floats(0, 1)),

@@ -46,7 +46,7 @@ def _assert_same(kernels: Probe, picture: Image, spec: ModelSpec, fit: Fit, orde
     assert dataclasses.replace(got, tensor=expected.tensor) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     size=st.tuples(LENGTHS, LENGTHS),
     input_hw=st.tuples(LENGTHS, LENGTHS),
@@ -73,7 +73,7 @@ def test_the_tensor_has_pythons_bits(
     _assert_same(kernels, picture, dataclasses.replace(_model(*input_hw, kind), color_order=models), fit, order)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(input_hw=st.tuples(LENGTHS, LENGTHS), y=st.integers(1, 4), x=st.integers(1, 4), up=st.booleans())
 def test_whole_multiples_too(kernels: Probe, input_hw: tuple[int, int], y: int, x: int, up: bool) -> None:
     """OpenCV has a way of its own for a half, and might have for others."""
@@ -97,7 +97,7 @@ def test_very_long_pictures(kernels: Probe, size: tuple[int, int], fit: Fit) -> 
     _assert_same(kernels, _picture(*size), _model(64, 96), fit)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     mean=st.tuples(*[st.floats(0, 255)] * 3),
     std=st.tuples(*[st.floats(0.001, 1000)] * 3),

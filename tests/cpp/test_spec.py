@@ -31,7 +31,7 @@ def test_a_field_that_is_nested_without_end_is_refused(probe: Probe, field: str)
         probe.spec(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     count=st.integers(1, 256),
     size=st.tuples(st.integers(1, 65535), st.integers(1, 65535)),
@@ -155,7 +155,7 @@ def test_texts_that_are_no_spec_are_refused(probe: Probe, text: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_damaged_spec_is_read_or_refused_but_never_breaks_anything(probe: Probe, data: st.DataObject) -> None:
     text = PLAIN.to_json()

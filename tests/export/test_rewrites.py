@@ -80,7 +80,7 @@ def test_one_large_filter_equals_the_filters_of_three_sizes(channels: int) -> No
     torch.testing.assert_close(merged(v), filters(v), rtol=1e-4, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(height=st.integers(1, 40), width=st.integers(1, 40))
 def test_low_pass_matrices_equal_adaptive_pooling_and_upsampling_at_any_size(height: int, width: int) -> None:
     torch.manual_seed(0)

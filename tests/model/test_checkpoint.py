@@ -113,7 +113,7 @@ def test_own_format_carries_names_and_colours_and_halves_the_size(tmp_path: Path
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(num_classes=st.integers(2, 200))
 def test_variant_and_class_count_are_read_from_the_tensors(tmp_path: Path, variant: str, num_classes: int) -> None:
     path = saved(tmp_path / "a.pth", official_state(random_network(VARIANTS[variant], num_classes)))

@@ -70,7 +70,7 @@ def test_real_logits_agree_with_the_full_size_way(name: str) -> None:
     _assert_exact(logits, (161, 233))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 7), st.integers(1, 7)),
     out_hw=st.tuples(st.integers(1, 90), st.integers(1, 90)),

@@ -88,7 +88,7 @@ def test_pad_and_stretch_agree_where_the_aspect_ratio_fits() -> None:
     assert stretched.covered_hw == padded.covered_hw == (64, 96)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SIZES, SIZES, st.sampled_from([Fit.STRETCH, Fit.PAD]), st.sampled_from([SPEC, BYTES]))
 def test_every_size_of_picture_fills_the_whole_tensor(height: int, width: int, fit: Fit, spec: ModelSpec) -> None:
     _, shape, dtype = input_tensor(spec)

@@ -86,7 +86,7 @@ def test_a_class_map_model_is_cropped_and_enlarged_without_inventing_classes() -
     assert set(np.unique(classmap[:, 324:])) == {3}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 200), st.integers(1, 260), st.sampled_from(list(Fit)), st.sampled_from([SPEC, BYTES]))
 def test_the_class_map_always_has_the_size_of_the_picture(height: int, width: int, fit: Fit, spec: ModelSpec) -> None:
     white = np.full((height, width, 3), 255, np.uint8)

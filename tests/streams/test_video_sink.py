@@ -78,7 +78,7 @@ def test_a_live_video_keeps_the_times_of_its_frames_and_shortens_long_gaps(tmp_p
 
 
 @given(st.lists(st.floats(0, 30), min_size=2, max_size=12))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_times_of_a_live_video_rise_and_no_gap_is_longer_than_two_seconds(tmp_path: Path, gaps: list[float]) -> None:
     times = [sum(gaps[: i + 1]) for i in range(len(gaps))]
     write_ride(VideoSink(tmp_path / "out.mp4", RENDERER, 10, paced=True), len(times), times)
