@@ -14,7 +14,13 @@ from collections.abc import Iterable
 import click
 
 _PARAMETER = re.compile(r"`(?P<name>[a-z]\w*)(?:=(?P<value>[^`]*))?`")
-_FLAGS = {"folder": "--out", "json_lines": "--write jsonl", "library": "--rtx", "video": "--write video"}
+_FLAGS = {
+    "folder": "--out",
+    "json_lines": "--write jsonl",
+    "library": "--rtx",
+    "overlay": "--write overlay",
+    "video": "--write video",
+}
 """Of parameters that have no option of their own name."""
 
 

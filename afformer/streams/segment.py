@@ -139,6 +139,7 @@ def segment_pictures(
         stack.callback(opened.close)
         options = _with_defaults(output_options, opened, folder)
         _check_fps(options, opened)
+        _check_looks(options)
         _check_file(options, opened, several=several)
         backend = stack.enter_context(open_options.open_backend(model))
         run = _Run(Segmenter(backend, fit=open_options.fit), backend.spec, folder, output_options, on_progress)
@@ -263,6 +264,18 @@ def _check_fps(options: OutputOptions, source: FrameSource) -> None:
         raise OutputError(
             f"`fps` is {options.fps:g}, but {source.name} has its own, {source.fps:g}, and keeps it; leave `fps` out"
         )
+
+
+_LOOKS = ("legend", "opacity", "outlines", "names", "colours")
+"""How overlays look."""
+
+
+def _check_looks(options: OutputOptions) -> None:
+    if options.show or options.video or {Output.OVERLAY, Output.SIDE_BY_SIDE} & set(options.outputs):
+        return
+    for name in _LOOKS:
+        if getattr(options, name) != getattr(OutputOptions, name):
+            raise OutputError(f"`{name}` is about overlays, but none is written; ask for `overlay`, or leave `{name}` out")
 
 
 def _check_regions(options: OutputOptions) -> None:

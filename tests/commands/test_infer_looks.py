@@ -65,3 +65,11 @@ def test_regions_without_json_to_hold_them_are_refused(tmp_path: Path) -> None:
     refused = run("infer", assets.MODEL, PICTURE, "-o", tmp_path / "out", "--regions", "polygons")
     assert "--regions is polygons, but no JSON is written" in error_of(refused)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--legend", "--opacity=0.9", "--no-outlines", "--no-names", "--colors=dataset"])
+def test_looks_without_an_overlay_to_have_them_are_refused(tmp_path: Path, option: str) -> None:
+    refused = run("infer", assets.MODEL, PICTURE, "-o", tmp_path / "out", "--write", "mask", option)
+    assert f"{option.partition('=')[0].replace('no-', '')}" in error_of(refused)
+    assert "about overlays, but none is written" in error_of(refused)
+    assert not (tmp_path / "out").exists()
