@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from afformer import decoding, png
 from afformer.errors import ImageError, OutputError
@@ -25,9 +24,6 @@ RGBImage = npt.NDArray[np.uint8]
 """`(H, W, 3)` uint8, RGB, contiguous."""
 ClassMap = npt.NDArray[np.integer]
 """`(H, W)` class ids: uint8, or int32 above 256 classes."""
-
-_ORIENTATION = 0x0112
-"""EXIF's tag of how a picture is turned."""
 
 
 def read_image(path: Path) -> RGBImage:
@@ -106,7 +102,7 @@ def read_label_pixels(path: Path) -> LabelPixels:
         raise ImageError(f"{path}: is a JPEG, which changes class ids; expected a one-channel or indexed PNG")
     if data.startswith(png.SIGNATURE) and not png.is_whole(data):
         raise ImageError(f"{path}: is truncated or damaged after {len(data)} bytes; copy or download it again")
-    pixels = decoding.numbers(data, cv2.IMREAD_UNCHANGED, str(path))
+    pixels = decoding.label_numbers(data, str(path))
     numbers = _png_numbers(data, path) if data.startswith(png.SIGNATURE) else None
     if numbers is not None:
         return LabelPixels(np.ascontiguousarray(numbers), palette=png.palette(data))
@@ -140,12 +136,12 @@ def _label_pixels(pixels: npt.NDArray[Any]) -> LabelPixels:
 
 
 def exif_orientation(path: Path) -> int:
-    """How EXIF data turns a picture: 1, as it is stored, to 8. 1 for a file that Pillow does not know."""
-    try:
-        with Image.open(path) as image:
-            return int(image.getexif().get(_ORIENTATION, 1))
-    except (OSError, ValueError, TypeError, SyntaxError):  # no other decoder turns it either
-        return 1
+    """How EXIF data turns a picture: 1, as it is stored, to 8. 1 for a file that Pillow does not know.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    return decoding.orientation(_read(path))
 
 
 def is_tiff(path: Path) -> bool:

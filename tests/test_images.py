@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
 from afformer.errors import ImageError, OutputError
-from afformer.images import read_image, read_label, write_image, write_mask
+from afformer.images import exif_orientation, read_image, read_label, write_image, write_mask
 
 PALETTE = ((128, 64, 128), (244, 35, 232), (70, 70, 70), (0, 0, 142))
 
@@ -289,3 +289,21 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
 def test_a_path_with_a_nul_character_is_one_line(read: Callable[[Path], object]) -> None:
     with pytest.raises(ImageError, match="cannot be read"):
         read(Path("a\0b.png"))
+
+
+def test_a_label_above_the_limit_of_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "a.tif"):
+        Image.new("L", (200, 100)).save(tmp_path / name)
+    monkeypatch.setenv("AFFORMER_MAX_PIXELS", "19999")
+    for name in ("a.png", "a.tif"):
+        with pytest.raises(ImageError, match=f"{name}: has 200x100 pixels, more than the limit of 19999"):
+            read_label(tmp_path / name)
+    monkeypatch.setenv("AFFORMER_MAX_PIXELS", "20000")
+    assert read_label(tmp_path / "a.png").shape == read_label(tmp_path / "a.tif").shape == (100, 200)
+
+
+def test_the_orientation_of_a_huge_picture_is_read_as_well(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "a.png", exif=exif)  # Pillow's own limit is lower
+    assert exif_orientation(tmp_path / "a.png") == 6

@@ -4,7 +4,7 @@ OpenCV decodes JPEG and PNG: to the same pixels as Pillow, in 60 to 80 % of its 
 rest, since OpenCV guesses: it multiplies a TIFF's colours by its alpha, and leaves an AVIF as it is stored.
 """
 
-from afformer.decoding.decode import decode, numbers
+from afformer.decoding.decode import decode, label_numbers, orientation
 from afformer.decoding.signatures import JPEG, PNG, TIFF, is_picture
 
-__all__ = ["JPEG", "PNG", "TIFF", "decode", "is_picture", "numbers"]
+__all__ = ["JPEG", "PNG", "TIFF", "decode", "is_picture", "label_numbers", "orientation"]

@@ -7,6 +7,7 @@ import logging
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import ImageFile
 
 from afformer import png
 from afformer.decoding import jpeg, tiff
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 _NOT_A_PICTURE = (
     "is not a picture that can be read, or is damaged; expected a JPEG, PNG, WebP, AVIF, BMP, GIF or TIFF file"
 )
+_ORIENTATION = 0x0112
+"""EXIF's tag of how a picture is turned."""
 _TAIL = b"\xaa" + b"".join(bytes(range(1, 200, 3)) + bytes((0xFF, 0xD0 + i)) for i in range(8)) * 4
 """What decoders take for picture data where some are missing, with every restart marker."""
 
@@ -44,8 +47,7 @@ def decode(data: bytes, title: str) -> npt.NDArray[np.uint8]:
     picture = open_picture(data)
     try:
         tags = tiff.read_tags(data) if data.startswith(TIFF) else None
-        if picture or tags:
-            check_size(*(picture.size if picture else tiff.size_of(tags or {})), title)
+        _check_size(picture, tags, title)
         if tags and tiff.is_deep(tags):
             pixels = tiff.deep_rgb(tags, numbers(data, cv2.IMREAD_UNCHANGED, title))
         elif data.startswith((JPEG, PNG)) or not picture:
@@ -60,6 +62,33 @@ def decode(data: bytes, title: str) -> npt.NDArray[np.uint8]:
     if pages > 1:
         log.warning("%s: holds %d pictures; the first is used", title, pages)
     return np.ascontiguousarray(pixels)
+
+
+def _check_size(picture: ImageFile.ImageFile | None, tags: tiff.Tags | None, title: str) -> None:
+    if picture or tags:
+        check_size(*(picture.size if picture else tiff.size_of(tags or {})), title)
+
+
+def orientation(data: bytes) -> int:
+    """How EXIF data turns a picture: 1, as it is stored, to 8. 1 for a file that Pillow does not know."""
+    try:
+        picture = open_picture(data)
+        return int(picture.getexif().get(_ORIENTATION, 1)) if picture else 1
+    except FAILURES:  # no other decoder turns it either
+        return 1
+
+
+def label_numbers(data: bytes, title: str) -> cv2.typing.MatLike:
+    """What a label file stores, unchanged: `(H, W)` or `(H, W, channels)`.
+
+    Raises:
+        ImageError: It cannot be read, or is too large.
+    """
+    try:
+        _check_size(open_picture(data), tiff.read_tags(data) if data.startswith(TIFF) else None, title)
+    except FAILURES as error:
+        raise ImageError(f"{title}: {_NOT_A_PICTURE}") from error
+    return numbers(data, cv2.IMREAD_UNCHANGED, title)
 
 
 def numbers(data: bytes, flags: int, title: str) -> cv2.typing.MatLike:

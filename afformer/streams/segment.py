@@ -275,7 +275,9 @@ def _check_looks(options: OutputOptions) -> None:
         return
     for name in _LOOKS:
         if getattr(options, name) != getattr(OutputOptions, name):
-            raise OutputError(f"`{name}` is about overlays, but none is written; ask for `overlay`, or leave `{name}` out")
+            raise OutputError(
+                f"`{name}` is about overlays, but none is written; ask for `overlay`, or leave `{name}` out"
+            )
 
 
 def _check_regions(options: OutputOptions) -> None:

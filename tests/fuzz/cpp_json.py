@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from tests.fuzz.engine import ROOT, Options
 
 NAME = "cpp_json"
 _SOURCES = ("spec_json", "engine_json", "engine_info", "text", "sha256", "origin")
+_SANITIZERS = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 _LONGEST = 20_000
 _MEMORY_MIB = 500
 _COUNT = re.compile(r"stat::number_of_executed_units: (\d+)")
@@ -22,7 +24,13 @@ _COUNT = re.compile(r"stat::number_of_executed_units: (\d+)")
 
 def why_not() -> str | None:
     """What is missing to build it, or None."""
-    return None if shutil.which("clang++") else "clang++ with its libFuzzer is not installed"
+    if not shutil.which("clang++"):
+        return "clang++ is not installed"
+    # The libraries may be a package of their own, as in Debian.
+    command = ["clang++", *_SANITIZERS, "-x", "c++", "-", "-o", os.devnull]
+    empty = 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }'
+    done = subprocess.run(command, check=False, capture_output=True, text=True, input=empty)
+    return f"clang++ has no libFuzzer or sanitizers: {done.stderr.strip()}" if done.returncode else None
 
 
 def fuzz(options: Options) -> dict[str, Any]:
@@ -58,8 +66,7 @@ def _build(program: Path) -> None:
     cpp = ROOT / "cpp"
     sources = [cpp / "tests" / "fuzz_json.cpp", *(cpp / "src" / f"{name}.cpp" for name in _SOURCES)]
     includes = [f"-I{cpp / name}" for name in ("include", "src", "third_party")]
-    sanitizers = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
-    command = ["clang++", "-std=c++17", "-g", "-O1", *sanitizers, *includes, *map(str, sources), "-o", str(program)]
+    command = ["clang++", "-std=c++17", "-g", "-O1", *_SANITIZERS, *includes, *map(str, sources), "-o", str(program)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
