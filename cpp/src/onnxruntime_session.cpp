@@ -11,19 +11,13 @@
 namespace afformer::core {
 namespace {
 
-// Numpy's name for what our models may have, ONNX Runtime's for all else.
+// Numpy's name.
 std::string type_name(ONNXTensorElementDataType type) {
-    constexpr std::array names{"undefined", "float",  "uint8",     "int8",       "uint16",  "int16",
-                               "int32",     "int64",  "string",    "bool",       "float16", "double",
-                               "uint32",    "uint64", "complex64", "complex128", "bfloat16"};
-    switch (type) {
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return "float32";
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: return "uint8";
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32: return "int32";
-        default: break;
-    }
+    constexpr std::array names{"undefined", "float32", "uint8",     "int8",       "uint16",  "int16",
+                               "int32",     "int64",   "string",    "bool",       "float16", "float64",
+                               "uint32",    "uint64",  "complex64", "complex128", "bfloat16"};
     const auto index = static_cast<std::size_t>(type);
-    return std::string("tensor(") + (index < names.size() ? names[index] : "another type") + ")";
+    return index < names.size() ? names[index] : "another type";
 }
 
 }  // namespace
