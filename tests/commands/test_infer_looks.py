@@ -71,5 +71,5 @@ def test_regions_without_json_to_hold_them_are_refused(tmp_path: Path) -> None:
 def test_looks_without_an_overlay_to_have_them_are_refused(tmp_path: Path, option: str) -> None:
     refused = run("infer", assets.MODEL, PICTURE, "-o", tmp_path / "out", "--write", "mask", option)
     assert f"{option.partition('=')[0].replace('no-', '')}" in error_of(refused)
-    assert "for overlays, but none is written" in error_of(refused)
+    assert "about overlays, but none is written" in error_of(refused)
     assert not (tmp_path / "out").exists()
