@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = (
-    ("errors", "version", "choice", "telemetry"),
+    ("errors", "version", "choice", "environment", "telemetry"),
     (
         "spec",
         "spec_file",

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from afformer.environment import set_meanwhile
 from afformer.errors import ImageError
 from afformer.opencv import quiet_opencv
 from afformer.streams.buffers import BGRImage
@@ -68,12 +69,8 @@ def _start_ffmpeg() -> None:
     """Pretends to open a video: OpenCV reads the log level from the environment at the first one of a process."""
     if _LOG_LEVEL in os.environ:
         return
-    os.environ[_LOG_LEVEL] = "-8"
-    try:
-        with quiet_opencv():
-            cv2.VideoCapture(os.devnull, cv2.CAP_FFMPEG).release()
-    finally:
-        del os.environ[_LOG_LEVEL]
+    with set_meanwhile(_LOG_LEVEL, "-8"), quiet_opencv():
+        cv2.VideoCapture(os.devnull, cv2.CAP_FFMPEG).release()
 
 
 def is_bare(capture: Capture) -> bool:
