@@ -19,6 +19,7 @@ import ray.data
 from afformer.batch.parts import Part
 from afformer.batch.worker import Job, PartDone, Worker
 from afformer.errors import AfformerError, BackendError
+from afformer.wording import first_line
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ _OBJECT_STORE = 256 << 20
 """Bytes of a local cluster's shared memory: only names and counts go through it."""
 
 _PATIENCE_S = 10
+_LONGEST_REASON = 300
+"""Characters of an error of Ray, which may come with pages of log."""
 
 
 @contextlib.contextmanager
@@ -75,7 +78,7 @@ def _require_listener(address: str | None) -> None:
 
 def _no_cluster(address: str | None, error: Exception) -> AfformerError:
     return AfformerError(
-        f"`address={address or 'local'}`: there is no Ray cluster to connect to ({_first_line(error)}); start one with "
+        f"`address={address or 'local'}`: there is no Ray cluster to connect to ({_reason(error)}); start one with "
         "`ray start --head`, with the same versions of Python and Ray"
     )
 
@@ -127,7 +130,7 @@ def do_parts(parts: Sequence[Part], job: Job, workers: int, needs: dict[str, flo
         raise
     except ray.exceptions.RayError as error:
         raise AfformerError(
-            f"the Ray cluster failed ({_first_line(error)}); run the same command again, which does what is missing"
+            f"the Ray cluster failed ({_reason(error)}); run the same command again, which does what is missing"
         ) from error
 
 
@@ -170,6 +173,5 @@ def _quiet_ray_data() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    return first_line(error)[:_LONGEST_REASON]

@@ -10,6 +10,7 @@ import onnx
 
 from afformer.errors import BackendError
 from afformer.telemetry import without_telemetry
+from afformer.wording import first_line
 
 with without_telemetry():
     import onnxruntime as ort
@@ -45,7 +46,7 @@ class ActivationsRunner:
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
-            raise BackendError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
+            raise BackendError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
 
     def run(self, feed: Array) -> list[Array]:
         """The tensors, in the order asked for, for one input: of as many pictures as it has.

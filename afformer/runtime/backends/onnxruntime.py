@@ -33,6 +33,7 @@ from afformer.runtime.choices import Device
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
 from afformer.spec_file import decide_spec
 from afformer.telemetry import without_telemetry
+from afformer.wording import first_line
 
 with without_telemetry():
     import onnxruntime as ort
@@ -89,7 +90,7 @@ class OnnxRuntimeBackend(Backend):
         try:
             return self._own_binding(session).run(image)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
-            raise BackendError(f"{self.description}: the model failed: {_first_line(error)}") from error
+            raise BackendError(f"{self.description}: the model failed: {first_line(error)}") from error
 
     def _own_binding(self, session: ort.InferenceSession) -> _Binding:
         """This thread's binding."""
@@ -221,10 +222,10 @@ def _session(path: Path, options: ort.SessionOptions, providers: Providers) -> o
 def _refusal(path: Path, providers: Providers, error: Exception, missing: str) -> BackendError:
     """Why a model was not opened."""
     if providers.first == CPU:
-        return BackendError(f"{path}: is not an ONNX model that ONNX Runtime can load: {_first_line(error)}")
+        return BackendError(f"{path}: is not an ONNX model that ONNX Runtime can load: {first_line(error)}")
     if _REFUSED not in str(error):
         return BackendError(
-            f"{path}: ONNX Runtime cannot open it on {providers.title} ({_first_line(error)}); {providers.remedy}"
+            f"{path}: ONNX Runtime cannot open it on {providers.title} ({first_line(error)}); {providers.remedy}"
         )
     # Either the provider did not start and every operator was left to the CPU, or it lacks kernels for some.
     options = ort.SessionOptions()
@@ -306,8 +307,3 @@ def _texts_of(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise BackendError(f"{path}: holds names or metadata that are not UTF-8; export it again") from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
