@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from afformer.images import read_image
+from afformer.model.choices import AS_THE_FILE_SAYS, CheckpointOptions
 from afformer.onnx_file import read_onnx_file
 from afformer.runtime.backends.base import Array, Backend
 from afformer.runtime.backends.registry import Registration, register
@@ -16,13 +17,20 @@ from afformer.runtime.preprocess import fit_picture
 from afformer.spec import ModelSpec
 
 
-def open_compiled(path: Path, *, device: Device, threads: int, input_hw: tuple[int, int] | None = None) -> Backend:
+def open_compiled(
+    path: Path,
+    *,
+    device: Device,
+    threads: int,
+    input_hw: tuple[int, int] | None = None,
+    checkpoint: CheckpointOptions = AS_THE_FILE_SAYS,
+) -> Backend:
     """A checkpoint as the reference network under `torch.compile`."""
     import torch
 
     from afformer.runtime.backends.pytorch import PyTorchBackend
 
-    backend = PyTorchBackend(path, device, threads, input_hw)
+    backend = PyTorchBackend(path, device, threads, input_hw, checkpoint)
     backend._network = torch.compile(backend._network)  # type: ignore[assignment]
     backend.description = f"{backend.description}, torch.compile"
     return backend
