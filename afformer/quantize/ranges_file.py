@@ -113,7 +113,7 @@ def load(path: Path, key: CalibrationKey, tensors: Sequence[str]) -> Reuse:
         QuantizeError: The file is not a ranges file, or was edited wrongly.
     """
     if not path.exists():
-        return Reuse(None, "there is no ranges file yet")
+        return Reuse(None, "there was no ranges file")
     made_from, entries = _read(path)
     ranges = {name: _range(path, name, ends) for name, ends in entries.items()}
     if difference := key.difference(made_from):

@@ -163,7 +163,9 @@ def test_the_search_leaves_in_float_what_hurts(bench: Bench) -> None:
     assert [(unit.name, unit.in_float) for unit in report.units] == [("cells", "reverted by the search for accuracy")]
     assert report.verdict.drop == 0
     assert report.search.evaluations == 2
-    assert [(group.reason, group.nodes) for group in report.float_nodes] == [("kept in float on request", ("cells",))]
+    assert [(group.reason, group.nodes) for group in report.float_nodes] == [
+        ("the search left it in float", ("cells",))
+    ]
 
 
 def test_the_report_says_what_lowering_left(bench: Bench) -> None:
@@ -194,7 +196,7 @@ def test_channels_are_equalised_unless_that_is_not_wanted(bench: Bench) -> None:
 
 def test_a_second_run_reuses_the_ranges_and_says_so(bench: Bench) -> None:
     first = bench.quantize()
-    assert first.calibration.origin == "calibrated (there is no ranges file yet)"
+    assert first.calibration.origin == "calibrated (there was no ranges file)"
     second = bench.quantize()
     assert second.calibration.origin == "read from the ranges file (same model, pictures and method)"
     assert second.tensors == first.tensors

@@ -57,7 +57,7 @@ def test_a_hand_edited_range_is_taken(saved: Path) -> None:
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     found = load(tmp_path / "none.json", KEY, TENSORS)
-    assert (found.ranges, found.reason) == (None, "there is no ranges file yet")
+    assert (found.ranges, found.reason) == (None, "there was no ranges file")
 
 
 @pytest.mark.parametrize(

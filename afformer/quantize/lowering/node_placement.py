@@ -27,7 +27,7 @@ class Layout(enum.Enum):
 def declines(graph: Graph, node: onnx.NodeProto, scheme: Scheme, keep_float: frozenset[str]) -> str | None:
     """Why a node cannot be quantized, whatever its neighbours do; None if it can."""
     if node.name in keep_float:
-        return "kept in float on request"
+        return "the search left it in float"
     if node.op_type not in scheme.quantized or (node.op_type == "Mul" and not is_gated(graph, node)):
         return WHY_FLOAT.get(node.op_type, "not an operator that this target quantizes")
     if node.op_type == "Conv":

@@ -67,7 +67,7 @@ class Legend:
         self._seen.update(share.class_id for share in counts if share.share >= _LEAST_SHARE)
         key = height, *sorted(self._seen)
         if self._small is None or self._small[0] != key:
-            row = max(14, min(32, height // _SMALL_ROWS))
+            row = max(14, height // _SMALL_ROWS)
             lines = max(1, height // row - 1)
             shares = [Share(class_id, 0, 0.0) for class_id in sorted(self._seen)]
             panel = _draw([dataclasses.replace(line, number="") for line in self._rows(shares, lines)], row, 0)
@@ -118,8 +118,9 @@ def _swatch(panel: RGBImage, at: tuple[int, int], side: int, colour: RGB) -> Non
 
 
 def _row_height(height: int, count: int) -> int:
-    """A sixteenth of the panel, or less to fit more classes in, but never too small to read."""
-    return int(min(40, max(20, min(height / 16, height / (count + 1)))))
+    """A sixteenth of a small panel, less of a large one or to fit more classes in, but never too small to read."""
+    largest = max(40, height / 27)
+    return int(min(largest, max(20, min(height / 16, height / (count + 1)))))
 
 
 def _percent(share: float) -> str:

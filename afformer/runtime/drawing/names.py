@@ -13,8 +13,8 @@ from afformer.images import ClassMap, RGBImage
 from afformer.runtime.drawing.text import Sprite
 
 _LINES = 30
-"""Lines of text that would fill the picture's height: sets the font size."""
-_SMALLEST, _LARGEST = 11, 64
+"""Lines of text that would fill the height of a picture, or half the width of a very wide one: sets the font size."""
+_SMALLEST = 11
 _SHRINK = 0.8
 """A name that does not fit is tried once more at this share of its size."""
 _CELLS = 90
@@ -91,9 +91,9 @@ class NameTags:
         return bool(classmap[tag.top, tag.left] == tag.class_id) and not cv2.countNonZero(spot)
 
     def _place(self, classmap: ClassMap, borders: Mask, before: Sequence[Tag]) -> Iterator[Tag]:
-        height = classmap.shape[0]
+        height, width = classmap.shape
         cell = next((side for side in _WORDS if side * _CELLS <= height), 1)
-        size = min(_LARGEST, max(_SMALLEST, round(height / _LINES)))
+        size = max(_SMALLEST, round(max(height, width / 2) / _LINES))
         small = max(_SMALLEST, round(_SHRINK * size))
         for region in _regions(borders, cell, least=(small / cell) ** 2):
             row, column = region.some_cell

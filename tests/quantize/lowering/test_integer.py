@@ -84,7 +84,7 @@ def test_what_is_kept_in_float_is_float_and_its_activation_with_it() -> None:
     model = bottleneck()
     made = lowered(model, frozenset({"a/Conv"}))
     assert operators(made.model)[:2] == ["Conv", "HardSwish"]
-    assert made.report.stayed_float["a/Conv"] == "kept in float on request"
+    assert made.report.stayed_float["a/Conv"] == "the search left it in float"
     assert made.report.stayed_float["b/HardSwish"] == "its neighbours run in float"
     assert noise(made.model, model) < 0.03
 

@@ -44,7 +44,13 @@ def test_a_legend_fits_any_height_and_number_of_classes(height: int, count: int)
     classmap = np.resize(np.arange(count, dtype=np.uint8), (40, 50))
     panel = Legend(dataset.classes, dataset.palette).panel(classmap, height)
     assert height <= panel.shape[0] <= max(height, 100)
-    assert 60 < panel.shape[1] < 600
+    assert 60 < panel.shape[1] < max(600, height / 3)
+
+
+def test_a_legend_grows_with_a_large_picture() -> None:
+    legend = Legend(NAMES, COLOURS)
+    small, large = (rows_of(legend.panel(np.zeros((9, 9), np.uint8), height), COLOURS[0]) for height in (720, 4320))
+    assert len(large) > 3 * len(small)
 
 
 def test_of_more_classes_than_fit_the_largest_are_shown_in_order_and_the_rest_is_counted() -> None:
