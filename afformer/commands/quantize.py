@@ -42,7 +42,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option(
     "--weight-bits",
     type=click.Choice(["7", "8"]),
-    help="Default: 7 for x86, so that processors without VNNI give the same answer; 8 for the others.",
+    help="Default: 7 (or more) for x86, so that processors without VNNI give the same answer; 8 for the others.",
 )
 @click.option("--budget", type=click.IntRange(1), help="Candidates that the search may score.")
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")

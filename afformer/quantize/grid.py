@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,12 @@ Doubles = npt.NDArray[np.float64]
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 """A tensor that is zero everywhere still needs a scale that float32 can divide by."""
+WEIGHT_STEPS = 127
+"""Most steps that a weight may have, either way."""
+NEIGHBOUR_STEPS = 128
+"""Most steps that two neighbouring weights of one sign may have together: 255 * 128 < 2^15 < 255 * 129."""
+_SUM_MARGIN = 1e-4
+"""Kept free of that, so that the rounding of a scale to float32 cannot exceed it."""
 INT32_MAX = 2**31 - 1
 BIAS_STEPS = 2**30
 """Most steps that a bias may have: the other half of int32 is for the sum of the products."""
@@ -116,18 +123,52 @@ def quantize_weight(weight: Floats, axis: int = 0, bits: int = 8, smallest: Floa
     """Rounds a weight to symmetric int8 with one scale for each output channel.
 
     Args:
-        weight: Any shape.
+        weight: `(O, I, ...)`, with the output channels on `axis` instead of the first one.
         axis: Axis of the output channels.
-        bits: 8 uses -127..127. 7 uses -63..63, so that the sum of two products of u8 and s8 fits 16 bits
-            (2 * 255 * 63 < 2^15); x86 without VNNI saturates at that.
+        bits: 8 uses -127..127. 7 uses at least -63..63, and as much more as keeps the products of `neighbours` in 16
+            bits.
         smallest: `(O,)` or one for all: scales are not smaller; what `scales_for_bias` returns.
     """
-    limit = 2 ** (bits - 1) - 1
-    others = tuple(a for a in range(weight.ndim) if a != axis % weight.ndim)
-    peaks = np.abs(weight.astype(np.float64)).max(axis=others)
-    scales = np.maximum(np.maximum(peaks / limit, smallest), SMALLEST_SCALE).astype(np.float32)
-    steps = np.rint(weight / np.expand_dims(scales.astype(np.float64), others))
-    return QuantizedWeight(np.clip(steps, -limit, limit).astype(np.int8), scales, axis % weight.ndim)
+    rows = np.moveaxis(weight, axis, 0)
+    flat = rows.astype(np.float64).reshape(len(rows), -1)
+    needed = np.abs(flat).max(axis=1) / WEIGHT_STEPS
+    if bits == 7:
+        needed = np.maximum(needed, _sums(rows.astype(np.float64)) / (NEIGHBOUR_STEPS - _SUM_MARGIN))
+    scales = np.maximum(np.maximum(needed, smallest), SMALLEST_SCALE).astype(np.float32)
+    steps = np.clip(np.rint(flat / scales.astype(np.float64)[:, None]), -WEIGHT_STEPS, WEIGHT_STEPS)
+    integers = np.moveaxis(steps.astype(np.int8).reshape(rows.shape), 0, axis)
+    return QuantizedWeight(integers, scales, axis % weight.ndim)
+
+
+def neighbours(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The two weights of every pair whose products x86 without VNNI adds in 16 bits.
+
+    VPMADDUBSW multiplies u8 with s8 and adds neighbouring products with saturation. ONNX Runtime's kernels go through
+    a filter position by position and channel by channel, in pairs from the first on. Where the number of channels is
+    odd, other engines begin anew at every position, so any two neighbours count as a pair.
+
+    Args:
+        rows: `(O, I, ...)`.
+
+    Returns:
+        `(O, pairs)` both.
+    """
+    order = np.moveaxis(rows, 1, -1).reshape(len(rows), -1) if rows.ndim > 1 else rows.reshape(len(rows), -1)
+    step = 1 if rows.ndim > 2 and rows.shape[1] % 2 else 2
+    first, second = order[:, :-1:step], order[:, 1::step]
+    return first, second
+
+
+def _sums(rows: Doubles) -> Doubles:
+    """The largest sum of two neighbours of one sign, `(O,)`.
+
+    Rounding lifts a sum of two by one at most, so a sum below `NEIGHBOUR_STEPS` does not exceed it afterwards.
+    """
+    pairs = np.stack(neighbours(rows))  # (2, O, pairs)
+    largest: Doubles = np.max(
+        [np.maximum(sign * pairs, 0).sum(axis=0).max(axis=1, initial=0) for sign in (1, -1)], axis=0
+    )
+    return largest
 
 
 def scales_for_bias(bias: npt.ArrayLike, input_scale: float) -> Floats:

@@ -31,7 +31,8 @@ class Scheme:
         fewest_inputs: A convolution with fewer input channels stays in float.
         largest_depthwise: A depthwise convolution with a larger kernel stays in float.
         weight_bits: Bits of the weights by default. Processors without VNNI add two u8 s8 products in 16 bits, which
-            8-bit weights can saturate; 7-bit weights cannot, so the file gives the same result everywhere.
+            8-bit weights can saturate; with 7 bits (`grid.quantize_weight`: more where the neighbouring weight leaves
+            room) they cannot, so the file gives the same result everywhere.
         depthwise_bits: Bits of the weights of depthwise convolutions whatever is chosen for the others, because their
             kernels add in 32 bits on every processor; None: as the others.
         bytes_across_layouts: Whether the outputs of convolutions that attention reads are quantized too: the engine

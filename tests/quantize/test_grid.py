@@ -80,13 +80,36 @@ def test_each_output_channel_of_a_weight_has_the_accuracy_of_its_own_largest_val
     quantized = quantize_weight(np.moveaxis(weight, 0, axis), axis, bits)
     error = np.abs(np.moveaxis(quantized.dequantize(), axis, 0) - weight)
     limit = 2 ** (bits - 1) - 1
-    assert np.abs(quantized.integers.astype(int)).max() <= limit
+    assert np.abs(quantized.integers.astype(int)).max() <= 127
     assert (error <= np.abs(weight).max(axis=1, keepdims=True) / limit * 0.5001).all()
 
 
-def test_two_products_of_seven_bit_weights_fit_sixteen_bits() -> None:
-    weight = quantize_weight(np.array([[1.0, -1.0]], np.float32), bits=7)
-    assert 2 * 255 * np.abs(weight.integers.astype(int)).max() < 2**15
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 3), st.integers(1, 3)),
+    st.sampled_from(["normal", "heavy", "positive", "equal"]),
+)
+def test_no_two_neighbouring_products_of_seven_bit_weights_leave_sixteen_bits(
+    seed: int, shape: tuple[int, int, int, int], kind: str
+) -> None:
+    random = np.random.default_rng(seed)
+    drawn = {
+        "normal": random.normal(size=shape),
+        "heavy": random.standard_cauchy(shape),
+        "positive": random.random(shape),
+    }
+    weight = drawn.get(kind, np.full(shape, 1 / 3)).astype(np.float32)
+    integers = quantize_weight(weight, bits=7).integers.astype(int)
+    channels_last = integers.transpose(0, 2, 3, 1)
+    for rows in (channels_last.reshape(shape[0], -1), channels_last.reshape(-1, shape[1])):
+        pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(-1, 2)
+        assert 255 * np.maximum(pairs, 0).sum(axis=1).max() < 2**15
+        assert 255 * np.minimum(pairs, 0).sum(axis=1).min() >= -(2**15)
+
+
+def test_seven_bit_weights_use_eight_bits_where_no_large_neighbours_have_one_sign() -> None:
+    weight = np.array([[1.0, -1.0, 0.0, 1.0], [1.0, 1.0, 0.5, 0.0]], np.float32)
+    assert quantize_weight(weight, bits=7).integers.tolist() == [[127, -127, 0, 127], [64, 64, 32, 0]]
 
 
 def test_a_channel_of_zeros_stays_zero_as_padded_channels_must() -> None:

@@ -83,7 +83,7 @@ def lower(
         ranges: Of the tensors that `tensors_to_observe` names.
         target: What the model is made for.
         keep_float: Names of nodes that stay in float.
-        weight_bits: 8, or 7 for x86 without VNNI, whose 16-bit sums would saturate.
+        weight_bits: 8, or 7 for x86 without VNNI, whose 16-bit sums would saturate; `quantize_weight` has the details.
         opset: ONNX operator set of the result; None takes the canonical graph's.
 
     Raises:

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import collections
+import os
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
 from afformer.errors import QuantizeError
+from afformer.quantize.grid import neighbours
 from afformer.quantize.lowering.graph import Graph
 from afformer.quantize.lowering.integer import lower_to_integers
 from afformer.quantize.lowering.result import Lowered
@@ -14,6 +21,21 @@ from afformer.quantize.placement import TABLE, Target
 from tests.builders.graphs import attention, bottleneck, noise, observed, operators, parse, run
 
 NOTHING: frozenset[str] = frozenset()
+EMULATOR = "qemu-x86_64"
+RUN = """
+import sys, numpy, onnxruntime
+feed, found, *models = sys.argv[1:]
+x = {"x": numpy.load(feed)}
+numpy.save(found, [onnxruntime.InferenceSession(model).run(None, x)[0] for model in models])
+"""
+
+GRAPH = """g (float[1, 8, 8, 8] x) => (float[1, 24, 8, 8] y) {
+    a = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x, w3)
+    b = Conv <kernel_shape = [1, 1]> (a, w1)
+    c = Conv <kernel_shape = [1, 1]> (b, w0)
+    d = Relu (c)
+    y = Identity (d)
+}"""
 
 
 def lowered(model: onnx.ModelProto, keep_float: frozenset[str] = NOTHING, target: Target = Target.X86) -> Lowered:
@@ -109,12 +131,39 @@ def test_lowering_is_deterministic() -> None:
     assert lowered(model).model == lowered(model).model
 
 
-def test_without_vnni_only_dense_weights_need_seven_bits() -> None:
+def test_without_vnni_neighbouring_weights_of_dense_convolutions_need_a_limit() -> None:
     model = bottleneck()
     made = Graph(lower_to_integers(model, observed(model), TABLE[Target.X86], NOTHING, 7).model)
-    largest = {
-        node.name: int(np.abs(made.constants[node.input[3]].astype(int)).max())
-        for node in made.nodes
-        if node.op_type == "QLinearConv"
-    }
-    assert largest == {"a/Conv": 63, "c/Conv": 127, "e/Conv": 63, "y/Conv": 63}
+    weights = {node.name: made.constants[node.input[3]] for node in made.nodes if node.op_type == "QLinearConv"}
+    pairs = {name: np.stack(neighbours(weight.astype(int))) for name, weight in weights.items()}
+    sums = {name: int(np.maximum(pair, 0).sum(axis=0).max(initial=0)) for name, pair in pairs.items()}
+    assert max(sums[name] for name in ("a/Conv", "e/Conv", "y/Conv")) <= 128
+    assert np.abs(weights["c/Conv"].astype(int)).max() == 127
+    assert sums["c/Conv"] > 128
+
+
+def answers(models: list[Path], feed: Path, emulated: bool) -> np.ndarray:
+    """The outputs of models here, or on an emulated processor that has AVX2 but not VNNI."""
+    found = feed.with_name("found.npy")
+    prefix = [EMULATOR, "-cpu", "Haswell"] if emulated else []
+    python = str(Path(sys.executable).resolve())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(site.getsitepackages()), "OMP_NUM_THREADS": "1"}
+    arguments = [str(path) for path in (feed, found, *models)]
+    subprocess.run([*prefix, python, "-c", RUN, *arguments], check=True, env=environment, timeout=300)
+    return np.asarray(np.load(found))
+
+
+@pytest.mark.skipif(shutil.which(EMULATOR) is None, reason=f"{EMULATOR} (qemu-user) is not installed")
+def test_only_eight_bit_weights_give_another_answer_on_processors_without_vnni(tmp_path: Path) -> None:
+    """Large weights of one sign, in a dense 3x3, a 1x1 with integers behind it, and a 1x1 with floats behind it."""
+    random = np.random.default_rng(0)
+    shapes = {"w3": (12, 8, 3, 3), "w1": (16, 12, 1, 1), "w0": (24, 16, 1, 1)}
+    positive = {name: random.uniform(0.5, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+    model = parse(GRAPH, **positive)
+    ranges = observed(model)
+    models = [tmp_path / f"{bits}.onnx" for bits in (7, 8)]
+    for path, bits in zip(models, (7, 8), strict=True):
+        onnx.save(lower_to_integers(model, ranges, TABLE[Target.X86], frozenset(), bits).model, path)
+    np.save(tmp_path / "feed.npy", np.full((1, 8, 8, 8), ranges["x"].high, np.float32))
+    here, there = (answers(models, tmp_path / "feed.npy", emulated) for emulated in (False, True))
+    assert [np.array_equal(*pair) for pair in zip(here, there, strict=True)] == [True, False]
