@@ -1,4 +1,6 @@
-"""A hook of MkDocs: brings what the pages link to outside docs/ into the site.
+"""Lays out the pages of the site: those of docs/, and what they link to elsewhere in the repository.
+
+    python scripts/site_pages.py FOLDER
 
 In the site, the pages of docs/ lie at the top, and every other file where it lies in the repository. So README.md is
 the start page, cpp/README.md the page of the C++ library, and a program such as examples/robot_loop.py a page with its
@@ -9,11 +11,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shutil
+import sys
 from pathlib import Path
-
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files, InclusionLevel
-from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"
@@ -29,30 +29,18 @@ _LANGUAGES = {
 }
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds README, changelog, and all files outside docs/ that these and the pages of docs/ link to."""
+def lay_out(folder: Path) -> None:
+    """Writes README, changelog, the pages of docs/, and all files that these link to, into a fresh folder."""
+    shutil.rmtree(folder, ignore_errors=True)
     pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / DOCS).glob("*.md"))]
     waiting = [page.relative_to(ROOT).as_posix() for page in pages]
     seen = set(waiting)
     while waiting:
         path = waiting.pop()
-        if not path.startswith(DOCS):
-            files.append(_site_file(path, config))
+        _write(path, folder / _site_path(path))
         found = set(_links(path)) - seen
         seen |= found
         waiting += sorted(found)
-    return files
-
-
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Points the links of a page to where their targets are in the site."""
-    here = _repository_path(page.file.src_uri)
-
-    def rewritten(link: re.Match[str]) -> str:
-        place = _site_path(_target(here, link[2]))
-        return link[1] + posixpath.relpath(place, posixpath.dirname(page.file.src_uri) or ".")
-
-    return _LINK.sub(rewritten, markdown)
 
 
 def _links(path: str) -> list[str]:
@@ -60,7 +48,29 @@ def _links(path: str) -> list[str]:
     if not path.endswith(".md"):
         return []
     targets = [_target(path, link[1]) for link in _LINK.findall((ROOT / path).read_text("utf-8"))]
-    return [target for target in targets if (ROOT / target).is_file()]  # MkDocs reports the others
+    return [target for target in targets if (ROOT / target).is_file()]  # Zensical reports the others
+
+
+def _write(path: str, page: Path) -> None:
+    """Writes a file of the repository as the site has it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    if path.endswith(".md"):
+        page.write_text(_with_links_of_the_site(path), "utf-8")
+    elif _is_text(path):
+        language = _LANGUAGES.get(posixpath.splitext(path)[1], "text")
+        page.write_text(f"# {path}\n\n```{language}\n{(ROOT / path).read_text('utf-8')}\n```\n", "utf-8")
+    else:
+        shutil.copyfile(ROOT / path, page)
+
+
+def _with_links_of_the_site(path: str) -> str:
+    """A page's text, its links pointed to where their targets are in the site."""
+    here = posixpath.dirname(_site_path(path)) or "."
+
+    def rewritten(link: re.Match[str]) -> str:
+        return link[1] + posixpath.relpath(_site_path(_target(path, link[2])), here)
+
+    return _LINK.sub(rewritten, (ROOT / path).read_text("utf-8"))
 
 
 def _target(path: str, link: str) -> str:
@@ -76,13 +86,5 @@ def _site_path(path: str) -> str:
     return path.removeprefix(DOCS) + (".md" if _is_text(path) else "")
 
 
-def _repository_path(site: str) -> str:
-    return site if (ROOT / site).is_file() else DOCS + site
-
-
-def _site_file(path: str, config: MkDocsConfig) -> File:
-    if not _is_text(path):
-        return File.generated(config, _site_path(path), abs_src_path=str(ROOT / path))
-    language = _LANGUAGES.get(posixpath.splitext(path)[1], "text")
-    text = f"# {path}\n\n```{language}\n{(ROOT / path).read_text('utf-8')}\n```\n"
-    return File.generated(config, _site_path(path), content=text, inclusion=InclusionLevel.NOT_IN_NAV)
+if __name__ == "__main__":
+    lay_out(Path(sys.argv[1]))

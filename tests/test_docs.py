@@ -72,7 +72,7 @@ def test_the_picture_at_the_top_is_there() -> None:
 
 
 def test_the_site_has_every_page() -> None:
-    """MkDocs holds that, too, where it is installed."""
+    """The builder does not miss a page that the navigation leaves out."""
     navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2].partition("\n\n")[0]
     listed = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
     assert {name_of(page).removeprefix("docs/") for page in PAGES} <= set(listed)
