@@ -101,7 +101,9 @@ def benchmark_models(
     """
     picture, rounds = picture or assets.pictures()[0], max(1, -(-calls // _BURST))
     scores = _scores(cases, labelled) if labelled else {}  # first, because labels may be wrong
-    measured = take_turns(cases, lambda worker: _frames(worker, picture), _FactsOf(profile), rounds, progress)
+    measured = take_turns(
+        cases, lambda worker: _frames(worker, picture), _FactsOf(profile), rounds=rounds, progress=progress
+    )
     rows = [
         _row(case, scores.get(_scored(case)), found, measured[0].bursts)
         for case, found in zip(cases, measured, strict=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
 from afformer.errors import BackendError
+from afformer.measure.certainty import Enough, all_rounds
 from afformer.progress import Progress, no_progress
 from afformer.runtime.batches import groups
 from afformer.runtime.opening import DEFAULT, OpenOptions
@@ -87,7 +88,12 @@ class CaseBursts(Generic[BurstT, FactsT]):
 
 
 def time_models(
-    cases: Sequence[Case], *, rounds: int = ROUNDS, calls: int = CALLS, progress: Progress = no_progress
+    cases: Sequence[Case],
+    *,
+    rounds: int = ROUNDS,
+    calls: int = CALLS,
+    enough: Enough = all_rounds,
+    progress: Progress = no_progress,
 ) -> list[Timing]:
     """Times models against the first one.
 
@@ -96,15 +102,25 @@ def time_models(
 
     Args:
         cases: The reference, then the others.
-        rounds: Bursts of each.
+        rounds: Bursts of each, at most.
         calls: Calls of a burst that count; one more warms up.
+        enough: Asked about each case's ratios after each round; a case that has enough is not run again.
         progress: Told after each round how many are done.
 
     Raises:
         BackendError: A model cannot be opened or run.
     """
+
+    def has_enough(bursts: list[list[float]], reference: list[list[float]]) -> bool:
+        return enough(_ratios(bursts, reference))
+
     measured = take_turns(
-        cases, lambda worker: worker.burst(calls), lambda worker: worker.description, rounds, progress
+        cases,
+        lambda worker: worker.burst(calls),
+        lambda worker: worker.description,
+        rounds=rounds,
+        progress=progress,
+        enough=has_enough,
     )
     return [_timing(one, measured[0]) for one in measured]
 
@@ -113,8 +129,10 @@ def take_turns(
     cases: Sequence[Case],
     burst: Callable[[Worker], BurstT],
     facts: Callable[[Worker], FactsT],
+    *,
     rounds: int = ROUNDS,
     progress: Progress = no_progress,
+    enough: Callable[[list[BurstT], list[BurstT]], bool] = lambda bursts, reference: False,
 ) -> list[CaseBursts[BurstT, FactsT]]:
     """Makes models take turns, a few of them at a time, the first one always among them.
 
@@ -122,8 +140,10 @@ def take_turns(
         cases: The reference, then the others.
         burst: What each does in each round. A round that does not count comes first: it wakes caches and clocks.
         facts: What each is asked after its rounds.
-        rounds: Turns of each.
+        rounds: Turns of each, at most.
         progress: Told after each round how many are done.
+        enough: Asked after each round about what a case and the first one did; a case that has enough takes no more
+            turns.
 
     Returns:
         In the order of the cases.
@@ -139,7 +159,7 @@ def take_turns(
         def tell(done: int, before: int = number * rounds) -> None:
             progress("rounds", before + done, len(together) * rounds)
 
-        first, *rest = _group_turns(group, burst, facts, rounds, tell)
+        first, *rest = _group_turns(group, burst, facts, rounds=rounds, tell=tell, enough=enough)
         measured += rest if measured else [first, *rest]
     return measured
 
@@ -148,19 +168,28 @@ def _group_turns(
     cases: Sequence[Case],
     burst: Callable[[Worker], BurstT],
     facts: Callable[[Worker], FactsT],
+    *,
     rounds: int,
     tell: Callable[[int], None],
+    enough: Callable[[list[BurstT], list[BurstT]], bool],
 ) -> list[CaseBursts[BurstT, FactsT]]:
     bursts: list[list[BurstT]] = [[] for _ in cases]
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(_worker(case)) for case in cases]
-        for done in range(rounds + 1):
-            for worker, kept in zip(workers, bursts, strict=True):
-                result = burst(worker)
-                if done:
-                    kept.append(result)
+        for worker in workers:  # wakes caches and clocks
+            burst(worker)
+        tell(0)
+        others = list(range(1, len(cases)))
+        for done in range(1, rounds + 1):
+            for index in (0, *others):
+                bursts[index].append(burst(workers[index]))
+            others = [index for index in others if not enough(bursts[index], bursts[0])]
+            if len(cases) > 1 and not others:
+                tell(rounds)
+                break
             tell(done)
-        return [CaseBursts(kept, bursts[0], facts(worker)) for worker, kept in zip(workers, bursts, strict=True)]
+        pairs = zip(bursts, workers, strict=True)
+        return [CaseBursts(kept, bursts[0][: len(kept)], facts(worker)) for kept, worker in pairs]
 
 
 def _timing(one: CaseBursts[list[float], str], first: CaseBursts[list[float], str]) -> Timing:
@@ -182,10 +211,14 @@ def ratio_quartiles(
     bursts: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]
 ) -> tuple[float, float, float]:
     """Median, lower and upper quartile over the rounds of a burst's median to the reference's."""
-    pairs = zip(bursts, reference, strict=True)
-    ratios = [statistics.median(ours) / statistics.median(theirs) for ours, theirs in pairs]
+    ratios = _ratios(bursts, reference)
     low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
     return middle, low, high
+
+
+def _ratios(bursts: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]) -> list[float]:
+    pairs = zip(bursts, reference)  # noqa: B905 - the reference may have run on
+    return [statistics.median(ours) / statistics.median(theirs) for ours, theirs in pairs]
 
 
 class Worker:

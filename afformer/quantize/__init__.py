@@ -14,6 +14,8 @@ lowering        writes the quantized graph
 channels        the range of each channel, for equalising them
 correction      biases that make up for the rounding of the weights
 candidates      INT8 models with some units left in float
+islands         the nodes that each unit changes
+switched        a float graph in which any one of some units can run on integers
 sensitivity     how much noise each unit adds
 accuracy        class maps against the float model's, and against labels
 search          which units to leave in float

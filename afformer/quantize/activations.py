@@ -39,29 +39,40 @@ class ActivationsRunner:
         self._input, self._batch = source.name, source.type.tensor_type.shape.dim[0].dim_value
         self._tensors = list(tensors) if tensors is not None else [output.name for output in model.graph.output]
         self._computed = [name for name in dict.fromkeys(self._tensors) if name != self._input]
-        options = ort.SessionOptions()
-        options.log_severity_level = _FATAL_ONLY
-        options.enable_cpu_mem_arena = arena
-        content = _with_outputs(model, self._computed).SerializeToString()
-        try:
-            self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions have no common base class
-            raise BackendError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
+        self._session = open_session(_with_outputs(model, self._computed), arena=arena)
 
     def run(self, feed: Array) -> list[Array]:
         """The tensors, in the order asked for, for one input: of as many pictures as it has.
 
         Args:
-            feed: `(n, ...)`, with n at most the model's batch. It is filled up with its own pictures, and their part of
-                the tensors is left out.
+            feed: `(n, ...)`, with n at most the model's batch. It is filled up, and the part of the tensors that comes
+                of that is left out.
         """
         count = len(feed)
-        full = feed if count == self._batch else feed[np.arange(self._batch) % count]
+        full = filled(feed, self._batch)
         found = {self._input: full}
         if self._computed:
             found |= zip(self._computed, self._session.run(self._computed, {self._input: full}), strict=True)
         tensors = [np.asarray(found[name]) for name in self._tensors]
         return [values[:count] if values.ndim and len(values) == self._batch else values for values in tensors]
+
+
+def filled(feed: Array, batch: int) -> Array:
+    """A batch of `(batch, ...)`, filled up with the feed's own pictures."""
+    return feed if len(feed) == batch else feed[np.arange(batch) % len(feed)]
+
+
+def open_session(model: onnx.ModelProto, *, arena: bool = True) -> ort.InferenceSession:
+    """A model in memory, opened; arguments and errors as for `ActivationsRunner`."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.enable_cpu_mem_arena = arena
+    # Between operators ONNX Runtime's threads would spin, which takes as much time again as the work of two of them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
+        raise BackendError(f"ONNX Runtime cannot load the model: {first_line(error)}") from error
 
 
 def tensor_names(graph: onnx.GraphProto) -> set[str]:

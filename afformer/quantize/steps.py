@@ -17,8 +17,9 @@ from afformer.export.adoption import adopted
 from afformer.export.opset import opset_of
 from afformer.files import AnyPath, sha256
 from afformer.html.pictures import Illustrator
+from afformer.measure.certainty import Enough, decided, precise
 from afformer.measure.pictures import Failure
-from afformer.measure.timing import Case, Timing, time_models
+from afformer.measure.timing import CALLS, Case, Timing, time_models
 from afformer.measure.truth import settled
 from afformer.progress import Progress
 from afformer.quantize import calibration, channels, correction, lowering, pictures, ranges_file, search, sensitivity
@@ -44,6 +45,10 @@ _NOISE_PICTURES = 2
 """Pictures that the noise of each unit is measured on: decibels hardly depend on the picture."""
 _CHANNEL_PICTURES = 16
 """Pictures that the ranges and the means of channels are taken from."""
+_SEARCH_CALLS = 3
+"""Calls of a burst when the search times blocks."""
+_PRECISION = 0.01
+"""How precisely the ratio to float is timed, as a share of it, if the rounds allow."""
 _CHARTS = 8
 """Tensors whose histograms are shown."""
 _BLOCK_DEPTH = 3
@@ -203,7 +208,7 @@ class Job:
         """Finds what to leave in float."""
         units = list(candidates.units)
         noise = sensitivity.unit_sqnr(
-            units,
+            list(candidates.units.values()),
             candidates.model,
             calibrated.canonical,
             list(calibrated.feeds.of(_NOISE_PICTURES)),
@@ -245,7 +250,7 @@ class Job:
     ) -> QuantizeReport:
         """Times the candidate against float, reaches the verdict and gathers the report."""
         path, spec = self.float_model.path, self.float_model.spec
-        before, after = self._timed([path, found.candidate.path], "latency against float")
+        before, after = self._timed([path, found.candidate.path], "latency against float", precise(_PRECISION))
         verdict = self._verdict(found, after)
         lowered = found.candidate.report
         return QuantizeReport(
@@ -291,12 +296,17 @@ class Job:
         shown = feeds.of(len(feeds.paths), lambda done, total: self.progress("calibration", done, total))
         return calibration.calibrate(canonical, tensors, shown, self.options.method, symmetric=self._symmetric)
 
-    def _timed(self, models: Sequence[Path], what: str) -> list[Timing]:
+    def _timed(self, models: Sequence[Path], what: str, enough: Enough, calls: int = CALLS) -> list[Timing]:
+        def tell(_: str, done: int, total: int) -> None:
+            self.progress(what, done, total)
+
         cases = [Case(model, self.open_options) for model in models]
-        return time_models(cases, progress=lambda _, done, total: self.progress(what, done, total))
+        return time_models(cases, calls=calls, enough=enough, progress=tell)
 
     def _latencies(self, candidates: Sequence[Candidate]) -> list[float]:
-        timings = self._timed([candidate.path for candidate in candidates], "latency of each block")
+        enough = decided(1 - search.MARGIN)  # what the search asks
+        models = [candidate.path for candidate in candidates]
+        timings = self._timed(models, "latency of each block", enough, _SEARCH_CALLS)
         return [timing.ratio * timings[0].seconds for timing in timings]
 
     def _verdict(self, found: Found, timing: Timing) -> Verdict:

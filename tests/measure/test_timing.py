@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_many_models_take_turns_in_groups_and_all_are_timed(model: Path) -> None
     timings = time_models([Case(model)] * 8, rounds=1, calls=1, progress=lambda *what: told.append(what))
     assert len(timings) == 8
     assert told == [("rounds", 0, 2), ("rounds", 1, 2), ("rounds", 1, 2), ("rounds", 2, 2)]
+
+
+def test_a_case_that_has_enough_is_not_run_again(model: Path) -> None:
+    asked: list[int] = []
+
+    def enough(ratios: Sequence[float]) -> bool:
+        asked.append(len(ratios))
+        return len(ratios) == len(asked)  # the second case, asked second each time, never has enough
+
+    timings = time_models([Case(model, ONE_THREAD)] * 3, rounds=4, calls=1, enough=enough)
+    assert asked == [1, 1, 2, 3, 4]
+    assert all(timing.seconds > 0 and timing.ratio > 0 for timing in timings)
+
+
+def test_timing_ends_when_all_cases_have_enough(model: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    cases = [Case(model, ONE_THREAD)] * 2
+    time_models(cases, calls=1, enough=lambda ratios: len(ratios) == 2, progress=lambda *what: told.append(what))
+    assert [done for _, done, _ in told] == [0, 1, 12]
 
 
 def test_a_model_that_cannot_be_opened_is_named(model: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Bench:
     def output(self) -> Path:
         return self.folder / "model.int8.onnx"
 
-    def time_models(self, cases: Sequence[Case], progress: Progress) -> list[Timing]:
+    def time_models(self, cases: Sequence[Case], *, progress: Progress, **how: object) -> list[Timing]:
         progress("rounds", 1, 1)
         return timings(1, *[self.ratio] * (len(cases) - 1))
 
@@ -217,7 +217,7 @@ def test_a_range_edited_by_hand_is_used(bench: Bench) -> None:
 
 
 def test_units_that_are_slower_as_integers_go_back_to_float(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def time_models(cases: Sequence[Case], progress: Progress) -> list[Timing]:
+    def time_models(cases: Sequence[Case], **how: object) -> list[Timing]:
         graphs = [onnx.load(case.path).graph for case in cases]
         slow = [2.0 if "QuantizeLinear" in {node.op_type for node in graph.node} else 1.0 for graph in graphs]
         return timings(*[each / slow[0] for each in slow])
@@ -230,7 +230,7 @@ def test_units_that_are_slower_as_integers_go_back_to_float(bench: Bench, monkey
 def test_models_are_timed_as_they_are_opened(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[Case] = []
 
-    def time_models(cases: Sequence[Case], progress: Progress) -> list[Timing]:
+    def time_models(cases: Sequence[Case], **how: object) -> list[Timing]:
         timed.extend(cases)
         return timings(1, 0.5)
 
