@@ -8,6 +8,7 @@ each is reported.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +19,7 @@ from afformer.quantize.lowering.channels_last_norm import TO_FIRST, TO_LAST
 from afformer.quantize.lowering.equalise import is_rescaling
 from afformer.quantize.lowering.graph import CONTRIB, Builder, Graph, attribute, renamed
 from afformer.quantize.lowering.node_placement import ELEMENTWISE, Layout, NodePlacement
-from afformer.quantize.lowering.pad_channels import is_depthwise
+from afformer.quantize.lowering.pad_channels import BLOCK, is_depthwise
 from afformer.quantize.lowering.representations import BYTES, FIRST, LAST, Representations, representation_name
 from afformer.quantize.lowering.result import Lowered, LoweringReport
 from afformer.quantize.placement import Scheme
@@ -78,26 +79,64 @@ class _Lowering:
         return Lowered(self.builder.model(self.graph.model), report)
 
     def _conv(self, node: onnx.NodeProto) -> None:
+        weight = self._weight(node.input[1])
+        if self.placement.is_pointwise(node) and self.placement.wants_float(node.output[0]):
+            self._product(node, weight)
+        else:
+            self._convolution(node, weight)
+
+    def _product(self, node: onnx.NodeProto, weight: QuantizedWeight) -> None:
+        """A 1x1 convolution that returns floats."""
+        target = node.output[0]
+        x, x_scale, x_zero = self.tensors.on_grid(node.input[0])
+        matrix = self.builder.constant(f"{node.input[1]}.bytes", weight.integers[:, :, 0, 0].T)
+        bias = self.builder.constant(f"{target}.bias", self.graph.bias(node))
+        scales, zeros = self._scales(node.input[1], weight)
+        inputs = [x, matrix, x_scale, scales, x_zero, zeros, bias]
+        made = self.builder.add("MatMulIntegerToFloat", inputs, representation_name(target, LAST), node.name, CONTRIB)
+        self.tensors.put(target, LAST, made)
+
+    def _convolution(self, node: onnx.NodeProto, weight: QuantizedWeight) -> None:
+        """A convolution that returns bytes."""
         source, target = node.input[0], node.output[0]
-        weight, bias = self._weight(node.input[1]), self.graph.bias(node)
-        count = len(weight.scales)
-        scales = self.builder.constant(f"{node.input[1]}.scale", weight.scales)
-        zeros = self.builder.constant(f"zeros{count}", np.zeros(count, np.int8))
         x, x_scale, x_zero = self.tensors.on_grid(source)
-        if self.placement.is_pointwise(node) and self.placement.wants_float(target):
-            matrix = self.builder.constant(f"{node.input[1]}.bytes", weight.integers[:, :, 0, 0].T)
-            inputs = [x, matrix, x_scale, scales, x_zero, zeros, self.builder.constant(f"{target}.bias", bias)]
-            made = self.builder.add(
-                "MatMulIntegerToFloat", inputs, representation_name(target, LAST), node.name, CONTRIB
-            )
-            self.tensors.put(target, LAST, made)
-            return
-        integers = self.builder.constant(f"{node.input[1]}.bytes", weight.integers)
-        steps = quantize_bias(bias, self.tensors.grid(source).scale, weight.scales)
-        inputs = [x, x_scale, x_zero, integers, scales, zeros, *self._output(target)]
-        inputs.append(self.builder.constant(f"{target}.bias", steps))
+        steps = quantize_bias(self.graph.bias(node), self.tensors.grid(source).scale, weight.scales)
         geometry = {a.name: attribute(node, a.name) for a in node.attribute if a.name != "auto_pad"}
+        n, channels, height, width = self.graph.shape(target)
+        if (cells := self._cells_together(node)) > 1:
+            x = self._reshaped(x, f"{target}.wide", (n, 1, height * width // cells, cells * channels))
+            steps, weight = np.tile(steps, cells), _repeated(weight, cells)
+            geometry["group"] *= cells
+        integers = self.builder.constant(f"{node.input[1]}.bytes", weight.integers)
+        scales, zeros = self._scales(node.input[1], weight)
+        bias = self.builder.constant(f"{target}.bias", steps)
+        inputs = [x, x_scale, x_zero, integers, scales, zeros, *self._output(target), bias]
         self._emit("QLinearConv", inputs, node, channels_last=1, **geometry)
+        if cells > 1:
+            made = self._reshaped(self.tensors.get(target, BYTES), f"{target}.narrow", (n, height, width, channels))
+            self.tensors.put(target, BYTES, made)
+
+    def _scales(self, name: str, weight: QuantizedWeight) -> tuple[str, str]:
+        """The names of a weight's scales and zero points in the graph."""
+        count = len(weight.scales)
+        scales = self.builder.constant(f"{name}.scale", weight.scales)
+        return scales, self.builder.constant(f"zeros{count}", np.zeros(count, np.int8))
+
+    def _cells_together(self, node: onnx.NodeProto) -> int:
+        """How many cells a depthwise 1x1 convolution sees as one, with as many times the channels.
+
+        Its kernel takes 16 channels at a time and the rest one by one: 216 channels take 133 us, 432 of half as many
+        cells 50 us.
+        """
+        channels, height, width = self.graph.shape(node.output[0])[1:]
+        cells = BLOCK // math.gcd(channels, BLOCK)
+        plain = attribute(node, "strides", [1, 1]) == [1, 1] and self.graph.shape(node.input[1])[1:] == (1, 1, 1)
+        fits = is_depthwise(self.graph, node) and plain and not any(attribute(node, "pads", [0]))
+        return cells if fits and height * width % cells == 0 else 1
+
+    def _reshaped(self, source: str, made: str, shape: tuple[int, ...]) -> str:
+        full = self.builder.constant(f"{made}.shape", np.array(shape, np.int64))
+        return self.builder.add("Reshape", [source, full], made)
 
     def _weight(self, name: str) -> QuantizedWeight:
         """The weight, with scales for the biases of all convolutions that share it."""
@@ -181,3 +220,8 @@ class _Lowering:
         for node in self.builder.nodes:
             node.output[:] = [name if output == made else output for output in node.output]
             node.input[:] = [name if source == made else source for source in node.input]
+
+
+def _repeated(weight: QuantizedWeight, times: int) -> QuantizedWeight:
+    """The weight of as many times the output channels."""
+    return QuantizedWeight(np.tile(weight.integers, (times, 1, 1, 1)), np.tile(weight.scales, times))

@@ -12,6 +12,7 @@ from afformer.export.choices import OPSET
 from afformer.export.opset import opset_of, to_opset
 from afformer.onnx_file import spec_of, write_spec
 from afformer.quantize.lowering.channels_last_norm import move_norms_to_channels_last
+from afformer.quantize.lowering.equal_sum import is_division
 from afformer.quantize.lowering.equalise import VIEWS
 from afformer.quantize.lowering.float16_constants import store_matrices_as_float16
 from afformer.quantize.lowering.gate import gate_of
@@ -104,7 +105,7 @@ def lower(
 
 
 def units(canonical: onnx.ModelProto, target: Target) -> list[Unit]:
-    """What a search returns to float together: a convolution with the activation or gate after it, or an add."""
+    """What a search returns to float together: a convolution and the activation or gate after it, or a sum."""
     scheme = TABLE[target]
     graph = Graph(_to_lower(canonical, scheme))
     stayed = (
@@ -114,15 +115,18 @@ def units(canonical: onnx.ModelProto, target: Target) -> list[Unit]:
     )
     found, covered = [], set[str]()
     for node in graph.nodes:
-        if node.op_type in scheme.quantized and node.name not in {*stayed, *covered}:
-            names = {node.name, *(f.name for f in _followers(graph, node) if f.name not in stayed)}
+        if node.op_type in scheme.quantized and node.name not in {*stayed, *covered} and not is_division(node):
+            names = {node.name, *(f.name for f in _company(graph, node) if f.name not in stayed)}
             found.append(Unit(node.name.removesuffix("/Conv"), frozenset(names)))
             covered |= names
     return found
 
 
-def _followers(graph: Graph, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
-    """The activation or the gate that follows a convolution."""
+def _company(graph: Graph, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
+    """The activation or the gate that follows a convolution, the divisions before an add."""
+    if node.op_type == "Add":
+        makers = [graph.maker(name, "Conv") for name in node.input]
+        return [maker for maker in makers if maker is not None and is_division(maker)]
     if node.op_type != "Conv":
         return ()
     follower = graph.only_consumer(node.output[0])

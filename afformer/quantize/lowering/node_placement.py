@@ -55,6 +55,8 @@ class NodePlacement:
         for node in graph.nodes:  # in execution order: a node depends on what was decided for its producers
             if node.name in self._allowed and self._follows(node):
                 self.integer.add(node.name)
+        self._lonely = {node.name for node in graph.nodes if self._is_lonely(node)}
+        self.integer -= self._lonely
         self.stayed = {
             n.name: reasons[n.name] or "its neighbours run in float"
             for n in graph.nodes
@@ -99,10 +101,22 @@ class NodePlacement:
 
     def _made_first(self, name: str) -> bool:
         maker = self.graph.producer.get(name)
-        if maker is None or self.is_integer(maker):
+        if maker is None or self.is_integer(maker) or maker.name in self._lonely:
             return False
         elementwise = maker.op_type in ELEMENTWISE and self.layout_of(maker) is Layout.FIRST
         return maker.op_type in (*_MADE_FIRST, "Conv") or elementwise
+
+    def _is_lonely(self, node: onnx.NodeProto) -> bool:
+        """Whether a node is a depthwise convolution that gets floats and returns floats.
+
+        In float it takes less time than on integers with the conversions around it: 19 instead of 39 us on 216 channels
+        of 12x15 cells, 41 instead of 46 us on 160 of 23x30.
+        """
+        if not (self.is_integer(node) and is_depthwise(self.graph, node)):
+            return False
+        read = any(self.is_integer(reader) for reader in self.graph.consumers[node.input[0]] if reader is not node)
+        made = self.is_integer(self.graph.producer.get(node.input[0]))
+        return not (read or made or any(self.is_integer(reader) for reader in self.graph.consumers[node.output[0]]))
 
     def _follows(self, node: onnx.NodeProto) -> bool:
         """Whether an activation or an add runs on integers because of its neighbours.

@@ -108,12 +108,10 @@ class Representations:
     def _write_product(self, product: onnx.NodeProto, wanted: Representation) -> None:
         """Multiplies, or, if bytes are wanted, quantizes with a scale for each channel."""
         (source, factor), name = product.input, product.output[0]
-        read = self.get(source, FIRST)
         if not wanted.integer:
-            self.builder.constant(factor, self.graph.constants[factor])
-            self.builder.append(renamed(product, {source: read}))
-            self.put(name, FIRST, name)
+            self._write_multiplication(product, wanted)
             return
+        read = self.get(source, FIRST)
         grid = self.grid(name)
         scales = (grid.scale / self.graph.constants[factor].astype(np.float64)).reshape(-1).astype(np.float32)
         zeros = np.full(len(scales), grid.zero_point, grid.kind.dtype)
@@ -122,6 +120,16 @@ class Representations:
         self.conversions.append(Conversion("QuantizeLinear", name, f"{self.reader} runs on integers"))
         made = self.builder.add("QuantizeLinear", inputs, representation_name(name, bytes_first), axis=1)
         self.put(name, bytes_first, made)
+
+    def _write_multiplication(self, product: onnx.NodeProto, wanted: Representation) -> None:
+        (source, factor), name = product.input, product.output[0]
+        values = self.graph.constants[factor]
+        if wanted.layout is Layout.LAST:
+            values = values.reshape(-1)
+        new = renamed(product, {source: self.get(source, wanted), factor: self.builder.constant(factor, values)})
+        new.output[0] = representation_name(name, wanted)
+        self.builder.append(new)
+        self.put(name, wanted, new.output[0])
 
     def _convert(self, name: str, wanted: Representation) -> str:
         twin = Representation(wanted.layout, not wanted.integer)

@@ -76,7 +76,7 @@ def test_attention_in_float_between_integer_convolutions_gives_the_same(target: 
 def test_the_norm_and_the_residual_stream_need_no_transpose() -> None:
     report = lowered(attention()).report
     moved = {step.tensor for step in report.conversions if step.op_type == "Transpose"}
-    assert moved == {"x", "v", "mixed", "y"}
+    assert moved == {"p", "v", "mixed", "y"}
 
 
 def test_every_conversion_left_in_the_graph_is_in_the_report_with_a_reason() -> None:
@@ -91,7 +91,8 @@ def test_every_conversion_left_in_the_graph_is_in_the_report_with_a_reason() -> 
 
 def test_whatever_computes_is_integer_or_has_a_reason_to_be_float() -> None:
     report = lowered(attention()).report
-    assert set(report.integer) == {"p/Conv", "v/Conv", "out/Conv"}
+    assert set(report.integer) == {"v/Conv", "out/Conv"}
+    assert report.stayed_float["p/Conv"] == "its neighbours run in float"
     assert report.stayed_float["high/Conv"] == "7x7 depthwise: the float kernel is faster"
     assert {
         "softmax/Softmax",
@@ -116,6 +117,22 @@ def test_with_everything_in_float_the_graph_computes_exactly_what_it_did() -> No
         made = lowered(model, frozenset(node.name for node in model.graph.node)).model
         assert not {"QuantizeLinear", "QLinearConv"} & set(operators(made))
         np.testing.assert_allclose(run(made), run(model), atol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "cells", "folded"), [(24, 6, 2), (20, 8, 4), (24, 5, 1), (16, 6, 1)])
+def test_a_depthwise_1x1_kernel_gets_a_multiple_of_16_channels(channels: int, cells: int, folded: int) -> None:
+    text = f"""g (float[1, {channels}, {cells}, 1] x) => (float[1, {channels}, {cells}, 1] y) {{
+        a = Conv <kernel_shape = [1, 1]> (x, w0)
+        b = Conv <kernel_shape = [1, 1], group = {channels}> (a, w1, b1)
+        y = Conv <kernel_shape = [1, 1]> (b, w2)
+    }}"""
+    dense = (channels, channels, 1, 1)
+    model = parse(text, w0=dense, w1=(channels, 1, 1, 1), b1=(channels,), w2=dense)
+    made = lowered(model).model
+    (depthwise,) = [node for node in made.graph.node if node.name == "b/Conv"]
+    assert Graph(made).constants[depthwise.input[3]].shape == (channels * folded, 1, 1, 1)
+    assert operators(made).count("Reshape") == (2 if folded > 1 else 0)
+    assert noise(made, model) < 0.03
 
 
 def test_a_tensor_without_a_range_is_named() -> None:
