@@ -229,34 +229,18 @@ def test_the_command_prints_the_table_or_json_and_ends_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("installed", "windows", "command"),
+    ("installed", "windows", "package"),
     [
-        ((), True, "pip install opencv-python"),
-        ((), False, "pip install opencv-python-headless"),
-        (
-            ("opencv-python-headless",),
-            True,
-            "pip uninstall -y opencv-python-headless && pip install opencv-python",
-        ),
-        (
-            ("opencv-python", "opencv-python-headless"),
-            True,
-            "pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python",
-        ),
-        (
-            ("opencv-python", "opencv-python-headless"),
-            False,
-            "pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python",
-        ),
-        (
-            ("opencv-python-headless", "opencv-contrib-python"),
-            True,
-            "pip uninstall -y opencv-python-headless opencv-contrib-python && pip install opencv-contrib-python",
-        ),
+        ((), True, "opencv-python"),
+        ((), False, "opencv-python-headless"),
+        (("opencv-python-headless",), True, "opencv-python"),
+        (("opencv-python", "opencv-python-headless"), True, "opencv-python"),
+        (("opencv-python", "opencv-python-headless"), False, "opencv-python"),
+        (("opencv-python-headless", "opencv-contrib-python"), True, "opencv-contrib-python"),
     ],
 )
-def test_all_packages_of_opencv_go_before_one_is_installed(
-    monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...], windows: bool, command: str
+def test_opencv_is_installed_over_what_is_there_as_pip_would_bring_back_what_is_removed(
+    monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...], windows: bool, package: str
 ) -> None:
     def distribution(name: str) -> object:
         if name in installed:
@@ -264,4 +248,4 @@ def test_all_packages_of_opencv_go_before_one_is_installed(
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", distribution)
-    assert checks.opencv_command(windows=windows) == command
+    assert checks.opencv_command(windows=windows) == f"pip install --force-reinstall --no-deps {package}"

@@ -88,16 +88,16 @@ def windows() -> str:
 
 
 def opencv_command(*, windows: bool) -> str:
-    """The command that installs OpenCV, with windows or as it was.
+    """The command that installs OpenCV, with windows or as it was, and whole.
 
-    Its packages all write the folder `cv2`: one that is installed over another breaks it, and one that is removed takes
-    files of the others with it. So all go first.
+    Its packages all write the folder `cv2`: the one that is installed last is the one that runs, and one that is removed
+    takes files of the others with it. So none is removed: pip would only bring the headless one back, which this package
+    requires, over the one with windows.
     """
     found = [name for name in _OPENCV if _is_installed(name)]
     contrib = "-contrib" if any("contrib" in name for name in found) else ""
     headless = not windows and all("headless" in name for name in found)
-    install = f"pip install opencv{contrib}-python{'-headless' if headless else ''}"
-    return f"pip uninstall -y {' '.join(found)} && {install}" if found else install
+    return f"pip install --force-reinstall --no-deps opencv{contrib}-python{'-headless' if headless else ''}"
 
 
 def _is_installed(name: str) -> bool:

@@ -30,6 +30,12 @@ PLAUSIBLE_FPS = 1000
 _HDR = {16: "PQ (HDR)", 18: "HLG (HDR)"}
 """Transfer curves (ITU-T H.273) whose pictures would look dull and grey on other screens."""
 _BT709 = 1
+_CONVERTS_HDR = int(av.__version__.partition(".")[0]) >= 18
+"""Older releases, the last ones for Python 3.10, only rename the curve."""
+_HDR_FATE = {
+    True: "converted to those of ordinary screens",
+    False: "taken as they are, dull and grey: PyAV 17 cannot convert them; install PyAV 18, for Python 3.11 or newer",
+}
 _TIMEOUTS_S = (10.0, 10.0)
 """To open a URL, and for each read."""
 
@@ -82,7 +88,7 @@ class Video:
         self.length = self._length()
         self.track = self._track(file if isinstance(file, (Path, str)) else None)
         if first.color_trc in _HDR:
-            log.warning("%s: its %s colours are converted to those of ordinary screens", title, _HDR[first.color_trc])
+            log.warning("%s: its %s colours are %s", title, _HDR[first.color_trc], _HDR_FATE[_CONVERTS_HDR])
 
     def __iter__(self) -> Iterator[tuple[av.VideoFrame, float, float | None]]:
         """Each frame, its time in seconds since the first one, and how long it is shown, if the file says so.
@@ -104,7 +110,7 @@ class Video:
             ReadingError: FFmpeg has no memory or threads for it.
         """
         options: dict[str, Any] = {}
-        if frame.color_trc in _HDR:
+        if _CONVERTS_HDR and frame.color_trc in _HDR:
             options = {"dst_color_trc": _BT709, "dst_color_primaries": _BT709}
         try:
             plane = self._converter.reformat(frame, format="rgb24", **options).planes[0]

@@ -169,7 +169,7 @@ class OpenCvGui:
         if re.search(r"GUI:\s+NONE", cv2.getBuildInformation()):
             raise OutputError(
                 "a window needs an OpenCV with windows, but opencv-python-headless has none; run "
-                "`pip uninstall opencv-python-headless` and `pip install opencv-python`"
+                "`pip install --force-reinstall --no-deps opencv-python`"
             )
         # Without a display OpenCV's toolkit ends the process instead of failing.
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
