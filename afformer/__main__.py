@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import NoReturn
 
@@ -48,6 +49,8 @@ def run() -> NoReturn:
     from afformer.cli import main  # here, as it takes a moment
 
     signals.loaded()
+    # Pillow's about damaged files, of which our own errors tell, unless the user wants to see them.
+    warnings.filterwarnings("ignore", module="PIL", append=True)
     try:
         main()
         sys.exit()

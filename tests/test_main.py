@@ -55,6 +55,14 @@ def test_what_a_shell_ignores_in_the_background_stays_ignored() -> None:
     assert subprocess.run([sys.executable, "-c", code, "2"], cwd=ROOT, check=False).returncode == 0
 
 
+def test_what_other_libraries_warn_of_is_not_on_stderr() -> None:
+    code = f"{_PREPARE}import warnings\n{_FAKE}"
+    code += "fake.main = lambda: warnings.warn_explicit('odd', UserWarning, 'a.py', 1, 'PIL.Any')\nprogram.run()"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stderr == b""
+    loud = subprocess.run([sys.executable, "-W", "always", "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert b"odd" in loud.stderr
+
+
 def test_a_full_disk_behind_stdout_is_one_line() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")

@@ -10,21 +10,18 @@ import numpy.typing as npt
 from PIL import ImageFile
 
 from afformer import png
-from afformer.decoding import jpeg, tiff
-from afformer.decoding.depth import DepthError, eight_bits
+from afformer.decoding import jpeg, pillow, tiff
+from afformer.decoding.depth import eight_bits, rgb_of_bgr
 from afformer.decoding.pillow import FAILURES, open_picture, register_heif, upright_rgb
 from afformer.decoding.signatures import ENOUGH, JPEG, PNG, TIFF
 from afformer.decoding.size import check_size
+from afformer.decoding.tiff_planes import planes
+from afformer.decoding.unreadable import UnreadableError, reason
 from afformer.errors import ImageError
 from afformer.opencv import quiet_opencv
 
 log = logging.getLogger(__name__)
 
-_NOT_A_PICTURE = (
-    "is not a picture that can be read, or is damaged; expected a JPEG, PNG, WebP, AVIF, BMP, GIF or TIFF file"
-)
-_ORIENTATION = 0x0112
-"""EXIF's tag of how a picture is turned."""
 _TAIL = b"\xaa" + b"".join(bytes(range(1, 200, 3)) + bytes((0xFF, 0xD0 + i)) for i in range(8)) * 4
 """What decoders take for picture data where some are missing, with every restart marker."""
 
@@ -48,20 +45,39 @@ def decode(data: bytes, title: str) -> npt.NDArray[np.uint8]:
     try:
         tags = tiff.read_tags(data) if data.startswith(TIFF) else None
         _check_size(picture, tags, title)
-        if tags and tiff.is_deep(tags):
-            pixels = tiff.deep_rgb(tags, numbers(data, cv2.IMREAD_UNCHANGED, title))
-        elif data.startswith((JPEG, PNG)) or not picture:
-            pixels = _with_opencv(data, title)
-        else:
-            pixels = upright_rgb(picture)
-        pages = getattr(picture, "n_frames", 1) if picture and not data.startswith((JPEG, PNG)) else 1
-    except DepthError as error:
+        pixels = _tiff(data, tags, picture, title) if tags else _pixels(data, picture, title)
+        # The other pictures in a JPEG are versions of it: previews, gain maps, depth.
+        pages = 1 if data.startswith(JPEG) else getattr(picture, "n_frames", 1)
+    except UnreadableError as error:
         raise ImageError(f"{title}: {error}") from error
     except FAILURES as error:
-        raise ImageError(f"{title}: {_NOT_A_PICTURE}") from error
+        raise ImageError(f"{title}: {reason(data)}") from error
     if pages > 1:
         log.warning("%s: holds %d pictures; the first is used", title, pages)
     return np.ascontiguousarray(pixels)
+
+
+def _pixels(data: bytes, picture: ImageFile.ImageFile | None, title: str) -> npt.NDArray[np.uint8]:
+    if data.startswith(JPEG):
+        if picture is None:
+            raise UnreadableError(reason(data))
+        return upright_rgb(picture) if jpeg.end_of(data) else _without_end(data, title)
+    if data.startswith(PNG):
+        return eight_bits(numbers(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH, title), png.declared_max(data))
+    if picture:
+        return upright_rgb(picture)
+    # Of some formats OpenCV's own conversion to colours leaves pixels as they were in memory.
+    return rgb_of_bgr(eight_bits(numbers(data, cv2.IMREAD_UNCHANGED, title)))
+
+
+def _tiff(data: bytes, tags: tiff.Tags, picture: ImageFile.ImageFile | None, title: str) -> npt.NDArray[np.uint8]:
+    if tiff.is_deep(tags) or not picture:
+        tiff.check_for_opencv(tags)
+        channels = [numbers(plane, cv2.IMREAD_UNCHANGED, title) for plane in planes(data, tags)]
+        channels = channels[2::-1] + channels[3:] if len(channels) > 2 else channels  # BGR, like all that OpenCV gives
+        return tiff.deep_rgb(tags, channels[0] if len(channels) == 1 else np.dstack(channels))
+    tiff.check_for_pillow(tags)
+    return upright_rgb(picture)
 
 
 def _check_size(picture: ImageFile.ImageFile | None, tags: tiff.Tags | None, title: str) -> None:
@@ -71,11 +87,8 @@ def _check_size(picture: ImageFile.ImageFile | None, tags: tiff.Tags | None, tit
 
 def orientation(data: bytes) -> int:
     """How EXIF data turns a picture: 1, as it is stored, to 8. 1 for a file that Pillow does not know."""
-    try:
-        picture = open_picture(data)
-        return int(picture.getexif().get(_ORIENTATION, 1)) if picture else 1
-    except FAILURES:  # no other decoder turns it either
-        return 1
+    picture = open_picture(data)
+    return pillow.orientation(picture) if picture else 1
 
 
 def label_numbers(data: bytes, title: str) -> cv2.typing.MatLike:
@@ -85,9 +98,14 @@ def label_numbers(data: bytes, title: str) -> cv2.typing.MatLike:
         ImageError: It cannot be read, or is too large.
     """
     try:
-        _check_size(open_picture(data), tiff.read_tags(data) if data.startswith(TIFF) else None, title)
+        tags = tiff.read_tags(data) if data.startswith(TIFF) else None
+        _check_size(open_picture(data), tags, title)
+        if tags:
+            tiff.check_for_opencv(tags)
+    except UnreadableError as error:
+        raise ImageError(f"{title}: {error}") from error
     except FAILURES as error:
-        raise ImageError(f"{title}: {_NOT_A_PICTURE}") from error
+        raise ImageError(f"{title}: {reason(data)}") from error
     return numbers(data, cv2.IMREAD_UNCHANGED, title)
 
 
@@ -101,27 +119,21 @@ def numbers(data: bytes, flags: int, title: str) -> cv2.typing.MatLike:
         with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise ImageError(f"{title}: {_NOT_A_PICTURE}") from error
+        raise ImageError(f"{title}: {reason(data)}") from error
     if pixels is None or pixels.size == 0:
-        raise ImageError(f"{title}: {_NOT_A_PICTURE}")
+        raise ImageError(f"{title}: {reason(data)}")
     return pixels
-
-
-def _with_opencv(data: bytes, title: str) -> npt.NDArray[np.uint8]:
-    if data.startswith(JPEG) and jpeg.end_of(data) is None:
-        return _without_end(data, title)
-    pixels = numbers(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH, title)
-    return eight_bits(pixels, png.declared_max(data) if data.startswith(PNG) else None)
 
 
 def _without_end(data: bytes, title: str) -> npt.NDArray[np.uint8]:
     """A JPEG without its end marker, which may be complete all the same.
 
-    If picture data are missing, what is appended changes the picture; if not, it is not even looked at. Pillow decodes
-    it, as OpenCV writes to stderr about such files.
+    If picture data are missing, what is appended changes the picture; if not, it is not even looked at.
     """
     plain, tail = (open_picture(data + end + jpeg.END) for end in (b"", _TAIL))
-    if not (plain and tail and np.array_equal(pixels := upright_rgb(plain), upright_rgb(tail))):
+    if not (
+        plain and tail and jpeg.has_all_scans(data) and np.array_equal(pixels := upright_rgb(plain), upright_rgb(tail))
+    ):
         raise ImageError(_truncated(data, title))
     log.warning("%s: lacks the marker that ends a JPEG, but the picture is complete", title)
     return pixels

@@ -90,8 +90,8 @@ def windows() -> str:
 def opencv_command(*, windows: bool) -> str:
     """The command that installs OpenCV, with windows or as it was, and whole.
 
-    Its packages all write the folder `cv2`: the one that is installed last is the one that runs, and one that is removed
-    takes files of the others with it. So none is removed: pip would only bring the headless one back, which this package
+    Its packages all write the folder `cv2`: the one installed last is the one that runs, and one that is removed takes
+    files of the others with it. So none is removed: pip would only bring the headless one back, which this package
     requires, over the one with windows.
     """
     found = [name for name in _OPENCV if _is_installed(name)]

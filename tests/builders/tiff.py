@@ -20,30 +20,34 @@ def write_tiff(path: Path, *pages: npt.NDArray[Any], extra: int | None = None, *
         path: Where to.
         pages: `(H, W)` or `(H, W, C)` of any type.
         extra: What the last channel is: 1 for alpha that colours are multiplied by, 2 for one that they are not.
-        tags: `orientation`, `max_sample`, `photometric`.
+        tags: `orientation`, `max_sample`, `photometric`, `compression` (said, not done), `subfile`, `sub_directories`,
+            `planar`: 2 keeps each channel by itself.
     """
-    numbers = {"orientation": 274, "max_sample": 281, "photometric": 262}
+    numbers = {"orientation": 274, "max_sample": 281, "photometric": 262, "compression": 259, "planar": 284}
+    numbers |= {"subfile": 254, "sub_directories": 330}
     data, next_at = bytearray(b"II*\0\0\0\0\0"), 4
     for page in pages:
         samples = page if page.ndim == 3 else page[:, :, None]
         height, width, channels = samples.shape
         bits = samples.dtype.itemsize * 8
+        parts = [np.ascontiguousarray(part) for part in np.moveaxis(samples, 2, 0)]
+        parts = parts if tags.get("planar") == 2 else [samples]
         fields: dict[int, list[int]] = {
             256: [width],
             257: [height],
             258: [bits] * channels,
             259: [1],
             262: [2 if channels >= 3 else 1],
-            273: [len(data)],
+            273: [len(data) + i * parts[0].nbytes for i in range(len(parts))],
             277: [channels],
             278: [height],
-            279: [samples.nbytes],
+            279: [part.nbytes for part in parts],
             339: [_FORMATS[samples.dtype.kind]] * channels,
         }
         fields |= {numbers[name]: [value] for name, value in tags.items()}
         if extra is not None:
             fields[338] = [extra]
-        data += samples.tobytes()
+        data += b"".join(part.tobytes() for part in parts)
         data += b"\0" * (len(data) % 2)
         next_at = _append_directory(data, fields, next_at)
     path.write_bytes(data)

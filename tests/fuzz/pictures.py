@@ -11,7 +11,7 @@ from PIL import Image
 from afformer.images import read_image
 from tests.fuzz.targets import Target
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 
 
 def _run(path: Path) -> None:
