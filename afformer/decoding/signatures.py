@@ -17,6 +17,8 @@ _VIDEO_STARTS = (
     b"\0\0\x01\xb3",  # MPEG video
     b"DKIF",  # IVF
     b"YUV4MPEG2",
+    b"nut/multimedia",
+    b"\x06\x0e+4\x02\x05\x01\x01",  # MXF
 )
 _VIDEO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 """What an MP4 or QuickTime file begins with, after a length of four bytes."""

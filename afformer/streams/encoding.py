@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,7 @@ _BT601 = 6
 """The matrix that OpenCV converts to (ITU-T H.273)."""
 _LATE = 64
 """Frames that an encoder may hold back."""
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _LAMBDA = 118
 """FFmpeg's unit of `global_quality`."""
 
@@ -176,9 +178,8 @@ class VideoWriter:
         try:
             yield
         except av.error.FFmpegError as error:
-            raise OutputError(
-                f"{self._title}: cannot be written any more ({error.strerror}); is the disk full?"
-            ) from error
+            hint = "; is the disk full?" if error.errno in _DISK else ""
+            raise OutputError(f"{self._title}: cannot be written any more ({error.strerror}){hint}") from error
 
     def _abandon(self) -> None:
         with contextlib.suppress(av.error.FFmpegError):  # an error was reported before, or there was none

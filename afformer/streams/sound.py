@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import av
 
+from afformer.streams.continuity import JUMPING, Continuity
 from afformer.streams.frames import Track
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class Sound:
                 self._writers[stream.index] = _Copy(stream, target)
             else:
                 self._writers[stream.index] = _Encode(stream, target, _ENCODED.get(suffix, "aac"))
+        jumping = source.format.name in JUMPING
+        self._times = {index: Continuity(jumping=jumping) for index in self._writers}
         self._packets = source.demux(*source.streams.audio)
         self._next: av.Packet[Any] | None = None
         self._fetch()
@@ -83,6 +86,10 @@ class Sound:
             self._next = next((packet for packet in self._packets if packet.pts is not None), None)
         except av.error.FFmpegError:
             self._next = None
+        if self._next is not None:
+            self._next.pts = round(
+                self._times[self._next.stream_index].time_of(_time(self._next)) / self._next.time_base
+            )
 
 
 class _Copy:
@@ -90,11 +97,12 @@ class _Copy:
 
     def __init__(self, stream: av.AudioStream, target: av.container.OutputContainer) -> None:
         self._stream = target.add_stream_from_template(stream)
+        self._last = -(1 << 62)
 
     def packets(self, packet: av.Packet[Any], start: Fraction) -> list[av.Packet[Any]]:
         shift = round(start / packet.time_base)
-        packet.pts = (packet.pts or 0) - shift
-        packet.dts = packet.pts
+        self._last = max((packet.pts or 0) - shift, self._last + 1)
+        packet.pts = packet.dts = self._last
         packet.stream = self._stream
         return [packet]
 

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from afformer.images import RGBImage
+from afformer.streams.continuity import JUMPING, Continuity
 from afformer.streams.frames import Track
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ _HDR_FATE = {
     True: "converted to those of ordinary screens",
     False: "taken as they are, dull and grey: PyAV 17 cannot convert them; install PyAV 18, for Python 3.11 or newer",
 }
+_LOOKED_AT = 100
+"""Packets of all video streams by which a still is known."""
 _TIMEOUTS_S = (10.0, 10.0)
 """To open a URL, and for each read."""
 
@@ -72,7 +75,7 @@ class Video:
         self._title, self.damaged = title, 0
         with contextlib.ExitStack() as opened:
             self._container = opened.enter_context(_open(file))
-            self._film = _film(self._container)
+            self._film = _film(self._container, file if isinstance(file, Path) else None)
             self._film.thread_type = "AUTO"
             frames = self._decoded()
             first = next(frames, None)
@@ -84,6 +87,8 @@ class Video:
         self._turn = _Turn.of(first)
         self._converter = VideoReformatter()  # keeps its tables, which take seconds to make for HDR
         self._base = Fraction(first.time_base or self._film.time_base or Fraction(1, 25))
+        # The times of presentation in AVI, which stores none, are FFmpeg's guess.
+        self._stamp = "dts" if self._container.format.name == "avi" else "pts"
         self.fps = _rate(self._film)
         self.length = self._length()
         self.track = self._track(file if isinstance(file, (Path, str)) else None)
@@ -96,12 +101,15 @@ class Video:
         Raises:
             ReadingError: The data end with an error.
         """
+        times = Continuity(jumping=self._container.format.name in JUMPING)
+        first = getattr(self._first, self._stamp)
         for index, frame in enumerate(self._frames):
             shown = float(frame.duration * self._base) if frame.duration else None
-            if frame.pts is None or self._first.pts is None:
+            stamp = getattr(frame, self._stamp)
+            if stamp is None or first is None:
                 yield frame, index / (self.fps or 25.0), shown
             else:
-                yield frame, float((frame.pts - self._first.pts) * self._base), shown
+                yield frame, float(times.time_of((stamp - first) * self._base)), shown
 
     def to_rgb(self, frame: av.VideoFrame, buffer: RGBImage | None) -> RGBImage:
         """The frame upright, in RGB, with HDR converted; in `buffer` if its size fits.
@@ -148,8 +156,10 @@ class Video:
                 raise ReadingError(problem.strerror or str(type(problem).__name__)) from problem
 
     def _length(self) -> int | None:
-        """The container's count, unless an edit list shows only a part of its frames."""
+        """The container's count, unless it cannot be true, or an edit list shows only a part of its frames."""
         film = self._film
+        if 0 < self._container.size < film.frames:  # a placeholder, in what was written to a pipe
+            return None
         edits = "mov" in self._container.format.name
         if not (edits and film.frames and film.duration and self.fps and film.time_base):
             return film.frames or None
@@ -158,8 +168,9 @@ class Video:
 
     def _track(self, file: Path | str | None) -> Track:
         start = Fraction(self._container.start_time or 0, av.time_base)
-        first = Fraction(self._first.pts or 0) * self._base
         film = self._film
+        stamp = self._first.pts if self._stamp == "pts" else film.start_time
+        first = Fraction(stamp or 0) * self._base
         end = float(film.duration * film.time_base) if film.duration and film.time_base else None
         aspect = film.sample_aspect_ratio or Fraction(1)
         return Track(
@@ -180,17 +191,35 @@ def _open(file: Path | str | Readable) -> Any:
         raise ReadingError(getattr(error, "strerror", None) or "unknown format") from error
 
 
-def _film(container: av.container.InputContainer) -> av.VideoStream:
-    """The video stream that is the film, not its cover picture, a preview or a single still."""
-    streams = list(container.streams.video)
-    if not streams:
-        raise ReadingError("holds no video")
+def _film(container: av.container.InputContainer, path: Path | None) -> av.VideoStream:
+    """The video stream that is the film, not its cover picture, a preview or a single still.
 
-    def rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
-        cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
-        return not cover, stream.frames != 1, getattr(stream, "width", 0) * getattr(stream, "height", 0)
+    Args:
+        container: The open file.
+        path: Where it can be opened again.
+    """
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
+        raise ReadingError("holds no video" + " but a cover picture" * bool(container.streams.video))
+    stills = _stills(streams, path) if len(streams) > 1 else set()
+
+    def rank(stream: av.VideoStream) -> tuple[bool, int]:
+        return stream.index not in stills, getattr(stream, "width", 0) * getattr(stream, "height", 0)
 
     return max(streams, key=rank)
+
+
+def _stills(streams: Sequence[av.VideoStream], path: Path | None) -> set[int]:
+    """The numbers of the streams that are a single picture: as they say, or else by the packets at the file's start."""
+    if path is None or all(stream.frames for stream in streams):
+        return {stream.index for stream in streams if stream.frames == 1}
+    counts = dict.fromkeys((stream.index for stream in streams), 0)
+    with contextlib.suppress(av.error.FFmpegError), _open(path) as container:
+        packets = container.demux([container.streams[index] for index in counts])
+        for packet in itertools.islice(packets, _LOOKED_AT):
+            counts[packet.stream_index] += packet.size > 0
+    return {index for index, count in counts.items() if count < 2}
 
 
 def _rate(film: av.VideoStream) -> float | None:

@@ -13,6 +13,8 @@ import numpy as np
 from tests.builders.videos import street
 
 BASE = Fraction(1, 90_000)
+_COARSE = {"mpeg4": Fraction(1, 30_000), "wmv2": Fraction(1, 1000), "gif": Fraction(1, 100)}
+"""Units of the times that other codecs need."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def write_film(
     cover: bool = False,
     colours: dict[str, int] | None = None,
     options: dict[str, str] | None = None,
+    base: Fraction = BASE,
 ) -> Path:
     """A film past the taxis, with frames at these times, in seconds.
 
@@ -80,6 +83,7 @@ def write_film(
         cover: Whether a still picture comes first, as another video stream.
         colours: ITU-T H.273 numbers, such as `color_trc`.
         options: Of the container.
+        base: The unit of the times, where the codec takes any.
     """
     pictures = street(len(times_s), size_hw)
     with av.open(str(path), "w", options=options or {}) as container:
@@ -88,8 +92,9 @@ def write_film(
             still.width, still.height, still.pix_fmt = 640, 480, "yuvj420p"
         video: Any = container.add_stream(codec, rate=25)
         video.height, video.width = size_hw
-        video.pix_fmt = "yuv420p10le" if colours else "yuv420p"
-        video.time_base = video.codec_context.time_base = BASE if codec != "mpeg4" else Fraction(1, 30_000)
+        video.pix_fmt = "yuv420p10le" if colours else "rgb8" if codec == "gif" else "yuv420p"
+        base = _COARSE.get(codec, base)
+        video.time_base = video.codec_context.time_base = base
         video.codec_context.sample_aspect_ratio = aspect
         if rotation:
             video.set_display_rotation(rotation)
@@ -101,7 +106,6 @@ def write_film(
         if still:
             container.mux(still.encode(_frame(np.zeros((480, 640, 3), np.uint8), "yuvj420p", 0)))
             container.mux(still.encode(None))
-        base = video.codec_context.time_base
         for picture, time_s in zip(pictures, times_s, strict=True):
             frame = _frame(picture, video.pix_fmt, round(time_s / base))
             for name, value in (colours or {}).items():

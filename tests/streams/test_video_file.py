@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -159,9 +160,21 @@ def test_a_film_stands_upright(tmp_path: Path, rotation: int) -> None:
         assert source.track.pixel_aspect == (Fraction(3, 4) if rotation % 180 else Fraction(4, 3))
 
 
-def test_a_cover_picture_does_not_hide_the_film(tmp_path: Path) -> None:
-    frames = list(VideoFile(write_film(tmp_path / "a.mp4", [i / 25 for i in range(6)], cover=True)))
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_still_picture_does_not_hide_the_film(tmp_path: Path, name: str) -> None:
+    frames = list(VideoFile(write_film(tmp_path / name, [i / 25 for i in range(6)], cover=True)))
     assert [frame.image.shape for frame in frames] == [(120, 160, 3)] * 6
+
+
+def test_music_with_a_cover_is_no_video(tmp_path: Path) -> None:
+    cover = av.stream.Disposition.attached_pic
+    with av.open(str(tmp_path / "a.m4a"), "w", format="mp4") as container:
+        still: Any = container.add_stream("mjpeg", rate=25)
+        still.width, still.height, still.pix_fmt, still.disposition = 64, 48, "yuvj420p", cover
+        container.mux(still.encode(av.VideoFrame(64, 48, "yuvj420p")))
+        container.mux(still.encode(None))
+    with pytest.raises(ImageError, match="holds no video but a cover picture"):
+        VideoFile(tmp_path / "a.m4a")
 
 
 @pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG")])
@@ -191,29 +204,84 @@ CONTAINERS = {
     "a.mov": {},
     "a.avi": {},
     "a.ts": {},
+    "a.m2ts": {},
+    "a.flv": {},
+    "a.wmv": {},
+    "a.ogv": {},
+    "a.gif": {},
+    "a.ivf": {},
+    "live.webm": {"live": "1"},
 }
+_CODECS = {".avi": "mpeg4", ".wmv": "wmv2", ".ogv": "libvpx", ".webm": "libvpx", ".ivf": "libvpx", ".gif": "gif"}
+_SILENT = (".gif", ".ivf")
+
+
+def container(path: Path, frames: int) -> Path:
+    """A film in the container that the name stands for, with the codec and the sound that it takes."""
+    codec, sound = _CODECS.get(path.suffix, "libx264"), "libopus" if path.suffix in (".ogv", ".webm") else "libmp3lame"
+    times = [i / 25 for i in range(frames)]
+    sound = "" if path.suffix in _SILENT else sound
+    return write_film(path, times, codec=codec, sound=sound, sound_s=frames / 20, options=CONTAINERS[path.name])
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_whole_file_is_not_said_to_be_truncated(tmp_path: Path, name: str) -> None:
-    codec = "mpeg4" if name.endswith(".avi") else "libx264"
-    path = write_film(
-        tmp_path / name, [i / 25 for i in range(40)], codec=codec, sound="mp2", sound_s=3, options=CONTAINERS[name]
-    )
-    frames = list(VideoFile(path))
+    frames = list(VideoFile(container(tmp_path / name, 40)))
     assert [isinstance(frame.content, ImageError) for frame in frames] == [False] * 40
 
 
-@pytest.mark.parametrize("name", ["fast.mp4", "frag.mp4", "a.mkv", "a.avi", "a.ts"])
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("a.ts", b"\0" * 77),
+        ("a.mp4", b"\x7f\0\0\0junk" * 9),
+        ("a.mkv", bytes(99)),
+        ("a.flv", bytes(99)),
+        ("a.gif", bytes(9)),
+    ],
+)
+def test_what_is_appended_to_a_whole_file_is_no_damage(tmp_path: Path, name: str, end: bytes) -> None:
+    path = container(tmp_path / name, 10)
+    path.write_bytes(path.read_bytes() + end)
+    assert [isinstance(frame.content, ImageError) for frame in VideoFile(path)] == [False] * 10
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS.keys() - {"a.mp4", "a.mov"}))
 @pytest.mark.parametrize("kept", [0.6, 0.97])
 def test_a_truncated_file_is_said_to_be_truncated(tmp_path: Path, name: str, kept: float) -> None:
-    codec = "mpeg4" if name.endswith(".avi") else "libx264"
-    path = write_film(tmp_path / name, [i / 25 for i in range(200)], codec=codec, options=CONTAINERS[name])
+    path = container(tmp_path / name, 120)
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * kept) // 188 * 188 + 50])
+    packet = 192 if name.endswith(".m2ts") else 188
+    path.write_bytes(whole[: int(len(whole) * kept) // packet * packet + 50])
     *frames, last = VideoFile(path)
     assert len(frames) > 20
     assert "truncated" in str(last.content)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "live.webm"])
+def test_times_go_on_where_recordings_were_put_one_behind_the_other(tmp_path: Path, name: str) -> None:
+    path = container(tmp_path / name, 20)
+    path.write_bytes(path.read_bytes() * 2)
+    times = [frame.time_s for frame in VideoFile(path)]
+    assert times == pytest.approx([i / 25 for i in range(40)], abs=0.03)
+
+
+def test_a_film_in_avi_that_refers_to_later_frames_keeps_its_order(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.avi", [i / 25 for i in range(30)], base=Fraction(1, 25))
+    source = VideoFile(path)
+    assert [frame.time_s for frame in source] == pytest.approx([i / 25 for i in range(30)])
+    assert source.track
+    assert source.track.start_s == 0
+
+
+def test_a_count_that_cannot_be_true_is_not_believed(tmp_path: Path) -> None:
+    path = container(tmp_path / "a.avi", 12)
+    data = bytearray(path.read_bytes())
+    for name, at in ((b"avih", 24), (b"strh", 40)):
+        struct.pack_into("<I", data, data.index(name) + at, 1 << 30)
+    path.write_bytes(data)
+    source = VideoFile(path)
+    assert (source.length, len(list(source))) == (None, 12)
 
 
 def test_a_video_without_its_index_is_said_to_be_truncated(tmp_path: Path) -> None:

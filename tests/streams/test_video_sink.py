@@ -145,6 +145,18 @@ def test_sound_that_mp4_does_not_take_is_encoded_again_at_its_time(tmp_path: Pat
     assert times[-1] == pytest.approx(1.5, abs=0.05)
 
 
+@pytest.mark.parametrize("sound", ["libmp3lame", "mp2"])
+def test_the_sound_goes_on_where_recordings_were_put_one_behind_the_other(tmp_path: Path, sound: str) -> None:
+    clip = write_film(tmp_path / "a.ts", [i / 25 for i in range(25)], sound=sound)
+    clip.write_bytes(clip.read_bytes() * 2)
+    annotate(VideoFile(clip), tmp_path / "out.mp4")
+    made = film(tmp_path / "out.mp4")
+    assert made.times_s[-1] - made.times_s[0] == pytest.approx(49 / 25, abs=0.02)
+    ((_, times),) = made.sound
+    assert max(np.diff(times)) < 0.06
+    assert times[-1] == pytest.approx(2, abs=0.1)
+
+
 def test_an_interrupted_video_has_no_more_sound_than_pictures(tmp_path: Path) -> None:
     source = VideoFile(write_film(tmp_path / "a.mp4", [i / 25 for i in range(100)], sound="aac", sound_s=4))
     sink = VideoSink(tmp_path / "out.mp4", RENDERER, track=source.track)
