@@ -15,6 +15,8 @@ from tests.builders.videos import street
 BASE = Fraction(1, 90_000)
 _COARSE = {"mpeg4": Fraction(1, 30_000), "wmv2": Fraction(1, 1000), "gif": Fraction(1, 100)}
 """Units of the times that other codecs need."""
+_FAST = {"libvpx": {"deadline": "realtime", "cpu-used": "16"}}
+"""Options of encoders that would take seconds."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def write_film(
         still: Any = container.add_stream("mjpeg", rate=25) if cover else None
         if still:
             still.width, still.height, still.pix_fmt = 640, 480, "yuvj420p"
-        video: Any = container.add_stream(codec, rate=25)
+        video: Any = container.add_stream(codec, rate=25, options=_FAST.get(codec, {}))
         video.height, video.width = size_hw
         video.pix_fmt = "yuv420p10le" if colours else "rgb8" if codec == "gif" else "yuv420p"
         base = _COARSE.get(codec, base)

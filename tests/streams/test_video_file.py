@@ -249,12 +249,12 @@ def test_what_is_appended_to_a_whole_file_is_no_damage(tmp_path: Path, name: str
 @pytest.mark.parametrize("name", sorted(CONTAINERS.keys() - {"a.mp4", "a.mov"}))
 @pytest.mark.parametrize("kept", [0.6, 0.97])
 def test_a_truncated_file_is_said_to_be_truncated(tmp_path: Path, name: str, kept: float) -> None:
-    path = container(tmp_path / name, 120)
+    path = container(tmp_path / name, 60)
     whole = path.read_bytes()
     packet = 192 if name.endswith(".m2ts") else 188
     path.write_bytes(whole[: int(len(whole) * kept) // packet * packet + 50])
     *frames, last = VideoFile(path)
-    assert len(frames) > 20
+    assert len(frames) > 10
     assert "truncated" in str(last.content)
 
 
