@@ -7,8 +7,10 @@ import urllib.parse
 from pathlib import PurePosixPath
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):/+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
-_USER = re.compile(r"^(?![A-Za-z]:[/\\])[^/@\s]+:[^@\s]*@|^[^/@\s:]+@(?=[\w.-]+[:/])")
+_USER = re.compile(r"^(?://)?(?![A-Za-z]:[/\\])[^/@\s]+:[^@\s]*@|^(?://)?[^/@\s:]+@(?=[\w.-]+[:/])")
 """`user:password@` in front of a host, without a scheme."""
+_INNER = re.compile(r"(?<=://)[^/@\s|]+:[^@\s|]*@|(?<=/)[^/@\s:]+:[^/@\s]+@")
+"""The same of an address within another one, or in a path."""
 _NAMED = re.compile(r"(?i)(pass|pwd|token|secret|key|auth|sig|credential|session|user|login)[\w.-]*=.*", re.DOTALL)
 """A secret by its name, in a path: `/user=admin_password=1234_channel=1`."""
 HIDDEN = "..."
@@ -25,14 +27,14 @@ def without_secrets(location: str) -> str:
     A password may hold any character, even those that end a host's name; where it is not clear where the password ends,
     rather too much is left out than too little. What is not a URL stays as it is, but for `user:password@`.
     """
-    url = _URL.fullmatch(location)
+    url = _URL.fullmatch(location.strip())
     if not url or len(url["scheme"]) < 2:
-        return _USER.sub("", location)
+        return _INNER.sub("", _USER.sub("", location))
     rest = _without_user(url["rest"])
     path, mark, _ = rest.partition("?")
     path, hash_mark, _ = path.partition("#")
     host, slash, path = path.partition("/")
-    path = _NAMED.sub(HIDDEN, path)
+    path = _INNER.sub(HIDDEN, f"/{_NAMED.sub(HIDDEN, path)}")[1:]
     return f"{url['scheme']}://{host}{slash}{path}{mark or hash_mark}{HIDDEN if mark or hash_mark else ''}"
 
 

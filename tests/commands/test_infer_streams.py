@@ -125,7 +125,7 @@ def test_pictures_stay_in_the_window_until_space_unless_they_make_a_video(
 
 def test_show_without_windows_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cv2.getBuildInformation", lambda: "GUI:  NONE")
-    assert "pip install opencv-python" in error_of(run("infer", MODEL, write_clip(tmp_path / "a.mp4", 2), "--show"))
+    assert "--no-deps opencv-python" in error_of(run("infer", MODEL, write_clip(tmp_path / "a.mp4", 2), "--show"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to whole process groups")

@@ -30,6 +30,10 @@ SECRET = "s3cr"
         "rtsp://gate/user=admin&password=s3cr&channel=1",
         "rtsp://gate/user=admin_password=s3cr_channel=1.sdp",
         "rtmp://gate/live?key=s3cr",
+        "//me:s3cr@gate/x",
+        "  rtsp://me:s3cr@gate/x",
+        "concat:http://me:s3cr@gate/a|http://me:s3cr@gate/b",
+        "rtsp://gate/admin:s3cr@stream",
     ],
 )
 def test_no_secret_is_shown_nor_in_a_name(url: str) -> None:
@@ -38,7 +42,10 @@ def test_no_secret_is_shown_nor_in_a_name(url: str) -> None:
     assert SECRET not in name_of(url, "stream")
 
 
-@pytest.mark.parametrize("location", ["rtsp://gate:554/street", "photo@2x.png", "/home/me/a.png", "C:/a@b.png"])
+@pytest.mark.parametrize(
+    "location",
+    ["rtsp://gate:554/street", "photo@2x.png", "/a:b/c@d.png", "12:30 @home.mp4", "/home/me/a.png", "C:/a@b.png"],
+)
 def test_what_has_no_secret_stays_as_it_is(location: str) -> None:
     assert without_secrets(location) == location
 
