@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 import onnx
 import onnxruntime as ort
-from arm_emulator import Count, Guest, Job, Tensors, save, save_tensors, single_nodes, with_all_outputs
+from arm_emulator import CPUS, Count, Guest, Job, Tensors, save, save_tensors, single_nodes, with_all_outputs
 from onnx import helper
 
 from afformer.images import ClassMap, RGBImage, read_image
@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("models", type=Path, nargs="+", help="the float model first")
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--pictures", type=int, default=4, help="of them")
-    parser.add_argument("--cpu", default="cortex-a76", help="QEMU's name of the processor")
+    parser.add_argument("--cpu", choices=CPUS, default="cortex-a76")
     parser.add_argument("--nodes", action="store_true")
     parser.add_argument("--operators", action="store_true")
     parser.add_argument("--cpp", action="store_true")

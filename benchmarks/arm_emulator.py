@@ -16,6 +16,12 @@ from onnx import helper
 from afformer.runtime.backends.base import Array
 
 HERE = Path(__file__).parent
+_EVERY_CORE = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
+CPUS = {
+    "cortex-a76": ("0xd0b", f"{_EVERY_CORE} atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp"),
+    "cortex-a72": ("0xd08", _EVERY_CORE),
+}
+"""Part number and features of the processors, as Linux names them: ONNX Runtime chooses its kernels by these."""
 Tensors = Mapping[str, Array]
 
 
@@ -52,12 +58,13 @@ class Guest:
 
     Args:
         root: What `arm_root` made.
-        cpu: QEMU's name of the processor.
+        cpu: QEMU's name of the processor, one of `CPUS`.
         folder: For the files of jobs.
     """
 
     def __init__(self, root: Path, cpu: str, folder: Path) -> None:
         self._root, self._cpu, self.folder = root, cpu, folder
+        (root / "proc" / "cpuinfo").write_text("".join(_cpuinfo(core, cpu) for core in range(2)))
         self._plugin = folder / "arm_count.so"
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", self._plugin, HERE / "arm_count.c"], check=True)
 
@@ -81,6 +88,19 @@ class Guest:
     def _emulate(self, command: Sequence[str | Path], variables: Mapping[str, str]) -> None:
         emulator: list[str | Path] = ["qemu-aarch64", "-cpu", self._cpu, "-L", self._root, *command]
         subprocess.run(emulator, check=True, stdout=subprocess.DEVNULL, env=os.environ | dict(variables))
+
+
+def _cpuinfo(core: int, cpu: str) -> str:
+    part, features = CPUS[cpu]
+    return f"""processor\t: {core}
+Features\t: {features}
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x1
+CPU part\t: {part}
+CPU revision\t: 1
+
+"""
 
 
 def _difference(before: Sequence[int], after: Sequence[int]) -> Count:

@@ -80,7 +80,7 @@ _FLOAT = ("ncnn", "mnn", "litert-ours", "litert-plain")
 def _rows(sources: Sources, folder: Path) -> Iterator[tuple[_Row, Path]]:
     for of, source in (("ours", sources.ours), ("plain export", sources.plain)):
         stem = source.stem
-        yield _Row(f"{of} on ncnn, float32", "ncnn", source, ("ncnn", "pnnx")), folder / f"{stem}.param"
+        yield _Row(f"{of} on ncnn, float32", "ncnn", source, ("ncnn", "pnnx")), folder / f"{stem}.ncnn.param"
         mnn = folder / f"{stem}.mnn"
         yield _Row(f"{of} on MNN, float32", "mnn", source, ("MNN",)), mnn
         yield _Row(f"{of} on MNN, its INT8", "mnn-int8", mnn, ("MNN",)), folder / f"{stem}.int8.mnn"

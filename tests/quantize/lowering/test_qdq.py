@@ -84,6 +84,44 @@ def test_what_changes_layout_a_page_apart_does_so_as_bytes_for_openvino() -> Non
     assert operators(lowered(crossing(1024), Target.TENSORRT).model)[-2:] == ["Conv", "Reshape"]
 
 
+def rows_times_a_matrix(width: int) -> onnx.ModelProto:
+    return parse(
+        f"""
+        rows (float[1, 4, 32, {width}] x) => (float[1, 4, 32, 3] y) {{
+            v = Conv <kernel_shape = [1, 1]> (x, w)
+            y = MatMul (v, pool)
+        }}""",
+        w=(4, 4, 1, 1),
+        pool=(width, 3),
+    )
+
+
+def test_a_product_of_rows_has_three_axes_where_openvino_changes_the_layout_of_what_it_reads() -> None:
+    ends = {width: operators(lowered(rows_times_a_matrix(width), Target.GENERIC).model)[-4:] for width in (32, 33)}
+    assert ends[32] == ["DequantizeLinear", "Reshape", "MatMul", "Reshape"]
+    assert ends[33][-2:] == ["Conv", "MatMul"]
+    assert noise(lowered(rows_times_a_matrix(32), Target.GENERIC).model, rows_times_a_matrix(32)) < 0.05
+
+
+def test_rows_are_a_view_of_the_view_that_is_there_already() -> None:
+    model = parse(
+        """
+        views (float[1, 4, 32, 32] x) => (float[1, 2, 2, 1024] heads, float[1, 4, 32, 3] y)
+        <int64[4] split = {1, 2, 2, 1024}> {
+            v = Conv <kernel_shape = [1, 1]> (x, w)
+            heads = Reshape (v, split)
+            y = MatMul (v, pool)
+        }""",
+        w=(4, 4, 1, 1),
+        pool=(32, 3),
+    )
+    made = lowered(model, Target.GENERIC).model
+    graph = Graph(made)
+    product = next(node for node in graph.nodes if node.op_type == "MatMul")
+    assert graph.producer[product.input[0]].input[0] == "heads"
+    assert noise(made, model) < 0.05
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_pair_is_in_the_report_with_a_reason(target: Target) -> None:
     made = lowered(attention(), target)
