@@ -66,7 +66,8 @@ def cases_at(args: argparse.Namespace, checkpoint: Checkpoint, size: Size, folde
         yield peer("ours on OpenVINO, default", ours, "openvino-default")
         for path in args.int8_openvino:
             if _input_hw(path) == size:
-                yield peer(f"ours, INT8 ({path.name}) on OpenVINO", path, "openvino-default")
+                yield peer(f"ours, INT8 ({path.name}) on OpenVINO, float32 else", path, "openvino-f32")
+                yield peer(f"ours, INT8 ({path.name}) on OpenVINO, default", path, "openvino-default")
         yield peer("plain export on OpenVINO, default", plain, "openvino-default")
         if _installed("nncf", "NNCF") and _given(args.calibration, "--calibration", "NNCF"):
             for name, model in (("our export", ours), ("the plain export", plain)):
