@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,11 +47,14 @@ def part_of(time: OperatorTime, depthwise: frozenset[str]) -> str:
 
 
 def medians(rounds: Sequence[Sequence[OperatorTime]]) -> list[OperatorTime]:
-    """Each node's median."""
+    """Each node's median; nodes that OpenVINO names by a number, another one each time, count together."""
     found: dict[tuple[str, str], list[float]] = collections.defaultdict(list)
     for times in rounds:
+        sums: dict[tuple[str, str], float] = collections.defaultdict(float)
         for time in times:
-            found[time.name, time.kind].append(time.seconds)
+            sums[re.sub(r"_\d{3,}", "", time.name), time.kind] += time.seconds
+        for node, seconds in sums.items():
+            found[node].append(seconds)
     return [OperatorTime(name, kind, statistics.median(seconds)) for (name, kind), seconds in found.items()]
 
 
