@@ -10,7 +10,6 @@ import click
 from afformer.commands.options import (
     FilePath,
     ModelFile,
-    backend_option,
     enum_option,
     json_option,
     open_model_options,
@@ -47,7 +46,7 @@ from afformer.runtime.opening import OpenOptions
 @click.option("--budget", type=click.IntRange(1), help="Candidates that the search may score.")
 @click.option("--allow-drop", is_flag=True, help="Accept a larger drop.")
 @click.option("--allow-slower", is_flag=True, help="Accept a model that is not faster than float on this machine.")
-@backend_option
+@click.option("--backend", help="Backend to measure on. Default: openvino for target generic, else onnxruntime.")
 @functools.partial(open_model_options, checkpoints=False)
 @json_option
 def quantize(

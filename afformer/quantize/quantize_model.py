@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from afformer.errors import QuantizeError
 from afformer.extras import requires_extra
 from afformer.files import AnyPath, check_writable, replacing
 from afformer.progress import Progress, no_progress
+from afformer.quantize.choices import Target
 from afformer.quantize.options import QuantizeOptions
 from afformer.runtime.opening import DEFAULT, OpenOptions
 from afformer.temporary import working_folder
@@ -51,7 +53,8 @@ def quantize_model(
         val_labels: Folder of their labels; None takes the float model's class maps as ground truth.
         dataset: Whose label convention to follow; None takes the model's own data set.
         label_options: What the ids in the labels mean, where they differ from that convention.
-        open_options: How the models are opened, to measure accuracy as well as speed.
+        open_options: How the models are opened, to measure accuracy as well as speed. If they name neither backend nor
+            device, that is OpenVINO for the target generic, and ONNX Runtime on the CPU for the others.
         progress: Told what is being done, how much of it is done, and of how much.
 
     Raises:
@@ -61,17 +64,19 @@ def quantize_model(
         SpecError: The model has no readable spec.
         BackendError: A model cannot be opened or run.
         OutputError: A file cannot be written.
-        AfformerError: A Python package is missing, or labels were given without pictures.
+        AfformerError: A Python package is missing (OpenVINO among them, if it is to measure), or labels were given
+            without pictures.
     """
     with requires_extra("quantize"):
         from afformer.quantize import report
         from afformer.quantize.steps import Job
+    options = options or QuantizeOptions()
     model, output, calibration = Path(model), Path(output), Path(calibration)
     images, labels = (None if folder is None else Path(folder) for folder in (val_images, val_labels))
     for written in (output, *(output.with_suffix(suffix) for suffix in _BESIDE)):
         check_writable(written, [model])
     with working_folder(output) as folder:
-        job = Job.start(model, output, options or QuantizeOptions(), open_options, progress)
+        job = Job.start(model, output, options, judged_on(options.target, open_options), progress)
         validation, failures = job.validation(images, labels, dataset, label_options)
         calibrated = job.calibrate(calibration)
         candidates = job.candidates(calibrated, folder)
@@ -87,3 +92,19 @@ def quantize_model(
     if not made.written:
         raise QuantizeError(f"{made.verdict.failure()} {output} was not written.")
     return made
+
+
+def judged_on(target: Target, open_options: OpenOptions) -> OpenOptions:
+    """How models for a target are opened to measure them: on the engine that it is for, if none is named.
+
+    Raises:
+        QuantizeError: That engine is not installed.
+    """
+    if target is not Target.GENERIC or open_options.backend or open_options.device:
+        return open_options
+    if importlib.util.find_spec("openvino") is None:
+        raise QuantizeError(
+            f"`target={target.value}` is measured on OpenVINO, which is not installed; "
+            'run `pip install "afformer[openvino]"`, or name in `backend` what it is to be measured on'
+        )
+    return dataclasses.replace(open_options, backend="openvino")

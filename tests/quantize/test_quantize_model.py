@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +18,9 @@ from afformer.quantize import steps
 from afformer.quantize.observers import Method
 from afformer.quantize.options import QuantizeOptions
 from afformer.quantize.placement import Target
+from afformer.quantize.quantize_model import judged_on
 from afformer.quantize.report.data import QuantizeReport
-from afformer.runtime.choices import Fit
+from afformer.runtime.choices import Device, Fit
 from afformer.runtime.opening import OpenOptions
 from afformer.runtime.segmenter import Segmenter
 from afformer.spec import METADATA_KEY, ModelSpec, Precision
@@ -56,7 +58,7 @@ class Bench:
             self.output,
             self.folder / "pictures",
             options=QuantizeOptions(**{**usual, **choices}),
-            open_options=open_options or OpenOptions(threads=1),
+            open_options=open_options or OpenOptions("onnxruntime", threads=1),
             **named,
         )
 
@@ -295,6 +297,31 @@ def test_a_model_without_a_spec_is_refused(bench: Bench) -> None:
     without_metadata(bench.model)
     with pytest.raises(SpecError, match=METADATA_KEY):
         bench.quantize()
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "used"),
+    [
+        (Target.GENERIC, OpenOptions(threads=1), OpenOptions("openvino", threads=1)),
+        (Target.GENERIC, OpenOptions("onnxruntime"), OpenOptions("onnxruntime")),
+        (Target.GENERIC, OpenOptions(device=Device.CUDA), OpenOptions(device=Device.CUDA)),
+        (Target.X86, OpenOptions(threads=1), OpenOptions(threads=1)),
+    ],
+)
+def test_a_model_is_measured_on_the_engine_that_it_is_for_if_none_is_named(
+    target: Target, said: OpenOptions, used: OpenOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert judged_on(target, said) == used
+
+
+def test_without_openvino_its_models_are_not_measured_on_something_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(QuantizeError, match="`target=generic` is measured on OpenVINO, which is not installed"):
+        bench.quantize(open_options=OpenOptions())
+    assert not list(bench.folder.glob("*.int8.*"))
 
 
 def test_a_file_that_is_not_a_model_is_refused(bench: Bench) -> None:

@@ -205,7 +205,12 @@ class QuantizeReport:
         return "\n".join(
             [
                 *(verdict.accuracy(), *losses, *self.notes),
-                *(verdict.speed(), size, *self.calibration.warnings, *verdict.advice()),
+                *(
+                    f"{verdict.speed()} Measured on {self.speed.engine}.",
+                    size,
+                    *self.calibration.warnings,
+                    *verdict.advice(),
+                ),
             ]
         )
 
