@@ -42,9 +42,9 @@ VIEWS = ("Reshape", "Transpose")
 """Operators that return the values they get, in another shape or order."""
 _NARROWEST = 1e-3
 """Smallest scale of a channel, as a share of the largest: a channel that never changes does not get a scale of zero."""
-WORTH_A_GATE = 1 / 2
-"""Largest share of its noise that a gate may leave. It takes as long as the addition that it replaces; where channels
-are alike, it buys nothing."""
+WORTH_A_GATE = 0.9
+"""Largest share of its noise that a gate may leave. It takes 0.1 % of the network's time more than the addition that it
+replaces; where channels are alike, it buys nothing."""
 WORTH_A_DIVISION = 1 / 3
 """Largest share of its noise that a divided sum may leave: it takes 0.3 % of the network's time."""
 _SPLITS = np.linspace(0.02, 0.98, 49)

@@ -119,8 +119,8 @@ def test_with_everything_in_float_the_graph_computes_exactly_what_it_did() -> No
         np.testing.assert_allclose(run(made), run(model), atol=1e-4)
 
 
-@pytest.mark.parametrize(("channels", "cells", "folded"), [(24, 6, 2), (20, 8, 4), (24, 5, 1), (16, 6, 1)])
-def test_a_depthwise_1x1_kernel_gets_a_multiple_of_16_channels(channels: int, cells: int, folded: int) -> None:
+@pytest.mark.parametrize(("channels", "cells", "folded"), [(24, 48, 4), (20, 64, 4), (24, 5, 1), (64, 6, 1)])
+def test_a_depthwise_1x1_kernel_gets_many_channels_and_a_multiple_of_16(channels: int, cells: int, folded: int) -> None:
     text = f"""g (float[1, {channels}, {cells}, 1] x) => (float[1, {channels}, {cells}, 1] y) {{
         a = Conv <kernel_shape = [1, 1]> (x, w0)
         b = Conv <kernel_shape = [1, 1], group = {channels}> (a, w1, b1)
