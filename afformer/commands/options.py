@@ -108,6 +108,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def read_labels_options(command: Command) -> Command:
+    """Options that say how label files are read; the command gets `dataset` and `label_options`."""
+    decorated: Command = dataset_option(label_ids_options(command))
+    return decorated
+
+
+def label_ids_options(command: Command) -> Command:
     """Options that say what the ids in label files mean; the command gets them as `label_options`."""
 
     @functools.wraps(command)
@@ -117,7 +123,6 @@ def read_labels_options(command: Command) -> Command:
         return command(*args, label_options=LabelOptions(label_offset, label_map, ignore_label), **others)
 
     options = (
-        dataset_option,
         click.option(
             "--label-offset",
             type=int,

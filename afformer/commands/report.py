@@ -52,6 +52,11 @@ def print_text(text: str) -> None:
     click.echo(with_flags(text, click.get_current_context().command))
 
 
+def print_warning(text: str) -> None:
+    """What the library wants to be known while it works, in one line on stderr, with the running command's flags."""
+    click.echo(f"Warning: {with_flags(text, click.get_current_context().command)}", err=True)
+
+
 def print_error(message: str) -> None:
     """One line on stderr, whatever characters a file's name or a library's message holds."""
     click.echo(f"Error: {' '.join(message.split())}", err=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afformer.commands.options import FilePath, enum_option, hxw, json_option
-from afformer.commands.report import print_json, progress_bar
-from afformer.datasets import DATASETS, by_name
+from afformer.commands.options import FilePath, enum_option, hxw, json_option, label_ids_options
+from afformer.commands.report import print_json, print_warning, progress_bar
+from afformer.datasets import DATASETS, LabelOptions, by_name
 from afformer.runtime.choices import Device
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ Share = click.FloatRange(0, 1)
 @click.option("-o", "--out", type=FilePath, help="The .pth or .safetensors checkpoint to write.")
 @click.option("--names", type=FilePath, help="Text file of your own class names, one per line, id 0 first.")
 @click.option("--dataset", type=click.Choice(list(DATASETS)), help="A known data set, instead of --names.")
+@label_ids_options
 @click.option("--variant", type=click.Choice(["tiny", "small", "base"]), default="tiny", show_default=True)
 @click.option("--init", type=FilePath, help="Checkpoint to start from; default: random weights.")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), default=400, show_default=True, help="Budget.")
@@ -75,6 +76,7 @@ def train(
     out: Path | None,
     names: Path | None,
     dataset: str | None,
+    label_options: LabelOptions,
     variant: str,
     init: Path | None,
     epochs: float,
@@ -106,7 +108,7 @@ def train(
     target = out or sheet
     if target is None or (out and sheet):
         raise click.UsageError("name the checkpoint to write with -o, or a picture with --sheet")
-    labels = _labels(names, dataset)
+    labels = label_options.applied(_labels(names, dataset))
     from afformer.extras import requires_extra
 
     with requires_extra("train"):
@@ -134,10 +136,11 @@ def train(
     )
     with progress_bar() as progress:
         if out is None:
-            write_sheet(data, target, labels, options, Watch(progress))
-            click.echo(f"wrote {target}: changed pictures, each with its label's colours beside it")
+            write_sheet(data, target, labels, options, Watch(progress, warned=print_warning))
+            click.echo(f"wrote {target}: changed pictures, each with its label drawn over it beside")
             return
-        report = train_model(data, out, labels, options, Watch(progress, _silent if as_json else _tell))
+        watch = Watch(progress, _silent if as_json else _tell, print_warning)
+        report = train_model(data, out, labels, options, watch)
     if as_json:
         print_json(report.to_json())
         return

@@ -34,10 +34,12 @@ class Watch:
     Attributes:
         progress: Told after every picture that is read, and after every step.
         checked: Told what every check found.
+        warned: Told, in one sentence, what is probably not meant.
     """
 
     progress: Progress = no_progress
     checked: Callable[[Check], None] = lambda check: None
+    warned: Callable[[str], None] = lambda sentence: None
 
 
 UNWATCHED = Watch()

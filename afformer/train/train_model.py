@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,9 @@ from afformer.train.trainer import Trainer
 SHEET_PICTURES = 8
 _SHEET_FROM = 64
 """Pictures that a sheet is drawn from at most, evenly spread: enough for the odds of pasting to be about right."""
+
+_LEAST_FILLED = 0.5
+"""Share of a crop that a picture should cover."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +135,7 @@ def write_sheet(
         pictures = _pictures(pairs, dataset, device, options, watch)
         augment = Augmentation(options.changes, options.crop_hw, dataset.classes, pictures.pixels).to(device)
         images, labels = augment(_first_batch(pictures, options))
-    write_image(picture, sheet(images, labels, dataset.palette))
+    write_image(picture, sheet(images, labels, dataset.classes, dataset.palette))
 
 
 def _device(wanted: Device) -> torch.device:
@@ -144,7 +149,7 @@ def _device(wanted: Device) -> torch.device:
 def _pictures(
     pairs: Sequence[Pair], dataset: Dataset, device: torch.device, options: TrainOptions, watch: Watch
 ) -> Pictures:
-    return Pictures(
+    pictures = Pictures(
         pairs,
         dataset,
         device,
@@ -152,6 +157,18 @@ def _pictures(
         workers=options.workers,
         seen=lambda done, total: watch.progress("reading", done, total),
     )
+    if _filled(pictures.canvas_hw, options) < _LEAST_FILLED:
+        sizes = " and ".join(f"{height}x{width}" for height, width in (pictures.canvas_hw, options.crop_hw))
+        watch.warned(
+            f"pictures and crops are {sizes}: most of a crop would be grey; choose `crop_hw` near the pictures' size"
+        )
+    return pictures
+
+
+def _filled(picture_hw: tuple[int, int], options: TrainOptions) -> float:
+    """The share of a crop that a picture covers at its usual scale."""
+    scale = math.sqrt(math.prod(options.changes.scale))
+    return math.prod(min(1, scale * size / crop) for size, crop in zip(picture_hw, options.crop_hw, strict=True))
 
 
 def _first_batch(pictures: Pictures, options: TrainOptions) -> Batch:
@@ -167,7 +184,7 @@ def _own_random_numbers(device: torch.device, seed: int) -> Iterator[None]:
 
 
 def _setting(options: TrainOptions, dataset: Dataset, pictures: int) -> dict[str, str]:
-    """What decides the outcome, in words."""
+    """What decides the outcome, in words; the meaning of labels' ids as a digest."""
     outcome = dataclasses.asdict(options)
     for name in ("stop_after", "workers", "memory_gb"):
         del outcome[name]
@@ -176,5 +193,6 @@ def _setting(options: TrainOptions, dataset: Dataset, pictures: int) -> dict[str
         outcome["init"] = sha256(options.init)
     return {name: str(value) for name, value in outcome.items()} | {
         "classes": ", ".join(dataset.classes),
+        "labels": hashlib.sha256(repr(dataset.labels).encode()).hexdigest()[:8],  # the ids of 150 classes fill a screen
         "pictures": str(pictures),
     }

@@ -7,12 +7,14 @@ import re
 import shlex
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from afformer.cli import main
 from afformer.images import read_image
-from tests.builders.street_data import NAMES, write_names, write_streets
+from tests.builders.street_data import NAMES, NOTHING, write_names, write_streets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,7 +54,7 @@ def test_the_documented_lines_lead_from_labels_to_an_int8_model_that_knows_its_c
     assert found["per_class_iou"]["sky"] > 0.7
     assert found["per_class_iou"]["road"] > 0.5
     assert len(list((streets / "out").glob("*overlay*"))) == 24
-    assert read_image(streets / "sheet.jpg").shape[:2] == (4 * 364, 4 * 484)
+    assert read_image(streets / "sheet.jpg").shape[:2] == (4 * 68, 4 * 100)
     assert not [path for path in streets.iterdir() if path.name.startswith(".")]
 
 
@@ -91,3 +93,31 @@ def test_labels_that_do_not_fit_the_names_are_one_line(streets: Path) -> None:
     assert "000.png: holds the id 2, but expected 0..1 for 2 classes" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (streets / "a.pth").exists()
+
+
+def test_labels_that_count_from_one_are_shifted(streets: Path) -> None:
+    for path in (streets / "streets" / "labels").iterdir():
+        label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(label == NOTHING, 0, label + 1).astype(np.uint8))  # type: ignore[operator]
+    quick = ("--names", "streets/classes.txt", "-o", "a.pth", "--crop", "64x64", "--epochs", 0.2, "--checks", 1)
+    refused = run("train", "streets", *quick)
+    assert refused.exit_code == 1
+    assert "say what the ids mean with --label-offset" in refused.stderr
+    assert run("train", "streets", *quick, "--label-offset", -1).exit_code == 0
+
+
+def test_a_run_whose_labels_meant_something_else_is_not_taken_up(streets: Path) -> None:
+    quick = ("--names", "streets/classes.txt", "-o", "a.pth", "--crop", "64x64", "--epochs", 0.2, "--checks", 1)
+    assert run("train", "streets", *quick).exit_code == 0
+    refused = run("train", "streets", *quick, "--ignore-label", 2)
+    assert refused.exit_code == 1
+    assert "a.resume: is of another run (labels " in refused.stderr
+
+
+def test_crops_far_larger_than_the_pictures_are_warned_of(streets: Path) -> None:
+    sheet = ("train", "streets", "--names", "streets/classes.txt", "--sheet", "sheet.png")
+    assert run(*sheet).stderr == (
+        "Warning: pictures and crops are 64x96 and 360x480: most of a crop would be grey; "
+        "choose --crop near the pictures' size\n"
+    )
+    assert run(*sheet, "--crop", "64x96").stderr == ""
