@@ -78,6 +78,11 @@ def installs(line: str) -> bool:
     return _INSTALLS.match(line) is not None
 
 
+def for_a_test(words: list[str]) -> list[str]:
+    """The words of an `afformer-cli` line, without the program, as a test runs it."""
+    return [*words, *_FOR_A_TEST.get(words[0], ())]
+
+
 def run_block(block: Block, after_each_line: Callable[[], None]) -> None:
     """Runs a block in the current folder; what fails is an assertion that names page and line."""
     if block.language == "python":
@@ -96,5 +101,5 @@ def _run_line(line: str, block: Block) -> None:
         subprocess.run([sys.executable, ROOT / words[0], *words[1:]], check=True, stdout=subprocess.DEVNULL)
         return
     assert program == "afformer-cli", f"{block}: tests cannot run {program}; mark the block `not run: REASON`"
-    done = run(*words, *_FOR_A_TEST.get(words[0], ()))
+    done = run(*for_a_test(words))
     assert done.exit_code == 0, f"{block}: {line}\n{done.output}"

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from afformer.cli import main
 from afformer.images import read_image
+from tests.builders.doc_blocks import for_a_test
 from tests.builders.street_data import NAMES, NOTHING, write_names, write_streets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -44,7 +45,7 @@ def test_the_documented_lines_lead_from_labels_to_an_int8_model_that_knows_its_c
     lines = printed_lines()
     assert [line.split()[1] for line in lines] == ["train", "export", "quantize", "evaluate", "infer", "train"]
     for line in lines:
-        done = run(*shlex.split(line)[1:])
+        done = run(*for_a_test(shlex.split(line)[1:]))
         assert done.exit_code == 0, done.output
     spec = json.loads(run("inspect", "streets.int8.onnx", "--json").stdout)["spec"]
     assert (spec["classes"], spec["precision"]) == (["sky", "road", "car"], "int8")

@@ -138,7 +138,8 @@ function drawLegend() {
     const row = document.createElement("li"), swatch = document.createElement("i"), share = document.createElement("b");
     row.dataset.id = id;
     swatch.style.background = `rgb(${colour})`;
-    share.textContent = `${((100 * counts.get(id)) / shown.ids.length).toFixed(1)} %`;
+    const percent = (100 * counts.get(id)) / shown.ids.length;
+    share.textContent = percent < 0.1 ? "< 0.1 %" : `${percent.toFixed(1)} %`;
     row.append(swatch, name, share);
     return row;
   });
