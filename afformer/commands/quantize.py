@@ -87,10 +87,11 @@ def quantize(
         weight_bits=int(weight_bits) if weight_bits else None,
         pictures=pictures,
     )
+    out = out or model.with_name(f"{model.stem}.int8.onnx")
     with progress_bar(lines=True) as progress:
         report = quantize_model(
             model,
-            out or model.with_name(f"{model.stem}.int8.onnx"),
+            out,
             calibration,
             options=options,
             val_images=val_images,
@@ -100,5 +101,9 @@ def quantize(
             open_options=open_options,
             progress=progress,
         )
-    click.echo(report.to_json()) if as_json else print_text(report.summary())
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        print_text(report.summary())
+        click.echo(f"wrote {out}, and all figures to {out.with_suffix('.report.html')}")
     exit_with([failure.reason for failure in report.failures])

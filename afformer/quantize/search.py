@@ -119,7 +119,7 @@ def search(
     run = _Run(build, score, limit, budget)
     _revert(run, units)
     _trim(run)
-    if latencies is not None:
+    if latencies is not None and run.affordable():
         _revert_slow(run, groups or [[unit] for unit in units], latencies, margin)
     return run.outcome()
 

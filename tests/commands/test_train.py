@@ -44,9 +44,12 @@ def streets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_documented_lines_lead_from_labels_to_an_int8_model_that_knows_its_classes(streets: Path) -> None:
     lines = printed_lines()
     assert [line.split()[1] for line in lines] == ["train", "export", "quantize", "evaluate", "infer", "train"]
+    told = ""
     for line in lines:
         done = run(*for_a_test(shlex.split(line)[1:]))
         assert done.exit_code == 0, done.output
+        told += done.stdout
+    assert "wrote streets.int8.onnx, and all figures to streets.int8.report.html" in told
     spec = json.loads(run("inspect", "streets.int8.onnx", "--json").stdout)["spec"]
     assert (spec["classes"], spec["precision"]) == (["sky", "road", "car"], "int8")
     assert spec["palette"][1] == [0x80, 0x40, 0x80]

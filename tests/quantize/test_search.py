@@ -99,6 +99,13 @@ def test_the_budget_ends_the_search_and_says_so() -> None:
     assert outcome.drop == 7.0
 
 
+def test_nothing_is_timed_that_the_budget_would_not_let_be_scored() -> None:
+    runner = FakeRunner({"a": 0.1}, saves={"a": -0.5})
+    outcome = runner.search(0.5, timed=True, budget=1)
+    assert runner.timed == []
+    assert (outcome.met, outcome.log.exhausted) == (True, True)
+
+
 @given(
     st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0, 10), min_size=1),
     st.floats(0, 20),
