@@ -31,6 +31,8 @@ _FOR_A_TEST = {
     # Whether INT8 pays depends on the machine, and a search for what must stay in float takes minutes.
     "quantize": ("--allow-slower", "--allow-drop", "--budget", "1"),
     "benchmark": ("--calls", "2"),
+    # The last of two sizes counts; tests/test_docs.py reads the one that is printed.
+    "export": ("--size", "64x96"),
 }
 """What a test adds to a printed line, so that the line does not depend on the clock and is quick."""
 
