@@ -9,6 +9,7 @@ import pytest
 
 from afformer import datasets
 from afformer.errors import OutputError
+from afformer.images import write_image
 from afformer.measure.evaluation import evaluate_model
 from tests.builders.pages import assert_loads_nothing, assert_well_formed, text_of
 from tests.builders.tiny_onnx import SPEC, write_tiny_onnx
@@ -53,6 +54,17 @@ def test_the_page_shows_figures_matrix_and_the_best_and_worst_pictures(
     assert max(worst) <= min(best)
     assert np.isclose(np.mean(shares), 100 * found.pixel_accuracy, atol=0.01)  # all pictures have one size
     assert "grey_4.png" in shown.partition("Left out")[2]
+
+
+def test_classes_that_occur_nowhere_are_folded_away(model: Path, tmp_path: Path) -> None:
+    for folder, name in (("images", "dark.png"), ("labels", "dark.png")):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / name, np.zeros((64, 64, 3), np.uint8))
+    page = tmp_path / "report.html"
+    found = evaluate_model(model, tmp_path / "images", tmp_path / "labels", html=page)
+    assert [name for name, share in found.per_class_iou.items() if not np.isnan(share)] == ["<b>night</b>"]
+    shown = text_of(page.read_text(encoding="utf-8"))
+    assert "3 more occur neither in the labels nor in the answers dusk &amp; dawn, noon, day" in shown
 
 
 def test_a_page_that_could_replace_a_model_or_a_picture_is_refused_before_anything_is_measured(
