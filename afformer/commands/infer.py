@@ -96,7 +96,7 @@ _LISTED = 6
     "--regions",
     of=Regions,
     default=Regions.NONE,
-    help="Where classes are, in JSON: as outlines, or as COCO's run lengths.",
+    help="Where classes are, in JSON: as COCO's polygons or run lengths.",
 )
 @backend_option
 @open_model_options

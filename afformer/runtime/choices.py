@@ -28,9 +28,9 @@ class Regions(Choice):
 
     NONE = "none"
     POLYGONS = "polygons"
-    """Outlines with their holes, corner by corner."""
+    """COCO's polygons, along the edges of pixels."""
     RLE = "rle"
-    """COCO's run lengths, which are exact."""
+    """COCO's run lengths."""
 
 
 class Colours(Choice):

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from afformer.images import ClassMap
 from afformer.runtime.choices import Regions
 from afformer.runtime.drawing.shares import class_shares
-
-Ring = list[list[int]]
+from afformer.runtime.outlines import outlines
 
 
 def describe_classes(classmap: ClassMap, names: Sequence[str], regions: Regions = Regions.NONE) -> list[dict[str, Any]]:
@@ -53,24 +51,9 @@ def run_lengths(classmap: ClassMap, class_id: int) -> dict[str, Any]:
     return {"size": list(classmap.shape), "counts": [0, *counts] if inside[0] else counts}
 
 
-def polygons(classmap: ClassMap, class_id: int) -> list[dict[str, Any]]:
-    """The outlines of a class' regions, each with its holes.
-
-    Corners are `[x, y]` of the outermost pixels of the class, around a region as around a hole.
-    """
-    mask = (classmap == class_id).astype(np.uint8)
-    contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    rings: list[Ring] = [contour.reshape(-1, 2).tolist() for contour in contours]
-    parents = [] if hierarchy is None else hierarchy[0][:, 3].tolist()
-    holes: dict[int, list[Ring]] = {}
-    for ring, parent in zip(rings, parents, strict=True):
-        if parent >= 0:
-            holes.setdefault(parent, []).append(ring)
-    return [
-        {"outer": ring, "holes": holes.get(number, [])}
-        for number, (ring, parent) in enumerate(zip(rings, parents, strict=True))
-        if parent < 0
-    ]
+def polygons(classmap: ClassMap, class_id: int) -> list[list[int]]:
+    """COCO's polygons, `[x1, y1, x2, y2, ...]` of each region; see `outlines`."""
+    return outlines(classmap == class_id)
 
 
 _DESCRIPTIONS: dict[Regions, Callable[[ClassMap, int], Any]] = {Regions.POLYGONS: polygons, Regions.RLE: run_lengths}

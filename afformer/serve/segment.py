@@ -41,7 +41,7 @@ class SegmentQuery(BaseModel):
     outlines: bool = Field(True, description="Draw lines between an overlay's classes.")
     names: bool = Field(True, description="Write class names on an overlay's larger regions.")
     regions: Regions = Field(
-        Regions.NONE, description="Where JSON says that classes are: polygons or COCO's run lengths."
+        Regions.NONE, description="Where JSON says that classes are: COCO's polygons or run lengths."
     )
     timeout: float | None = Field(None, gt=0, le=3600, description="Seconds to wait for a model that is busy.")
 

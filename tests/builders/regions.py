@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 
 def from_rle(rle: dict[str, Any]) -> Any:
@@ -15,17 +14,16 @@ def from_rle(rle: dict[str, Any]) -> Any:
     return np.repeat(values, rle["counts"]).reshape(width, height).T
 
 
-def from_polygons(regions: list[dict[str, Any]], shape: tuple[int, ...]) -> Any:
-    """Regions are filled, then the inside of their holes is emptied; the holes' corners belong to the class."""
+def from_polygons(polygons: list[list[int]], shape: tuple[int, ...]) -> Any:
+    """Every vertical side inverts what is on its right. Slanted sides come in pairs, and count for nothing."""
     mask = np.zeros(shape, bool)
-    for region in regions:
-        own = filled(region["outer"], shape)
-        for hole in region["holes"]:
-            edge = cv2.polylines(np.zeros(shape, np.uint8), [np.array(hole, np.int32)], True, 1).astype(bool)
-            own &= ~filled(hole, shape) | edge
-        mask |= own
+    for polygon in polygons:
+        corners = list(zip(polygon[::2], polygon[1::2], strict=True))
+        slanted: collections.Counter[Any] = collections.Counter()
+        for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+            if x0 == x1:
+                mask[min(y0, y1) : max(y0, y1), x0:] ^= True
+            elif y0 != y1:
+                slanted[frozenset([(x0, y0), (x1, y1)])] += 1
+        assert all(number % 2 == 0 for number in slanted.values())
     return mask
-
-
-def filled(ring: list[list[int]], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    return cv2.fillPoly(np.zeros(shape, np.uint8), [np.array(ring, np.int32)], 1).astype(bool)
