@@ -6,6 +6,7 @@ Pictures are `(H, W, 3)` uint8 arrays in RGB order everywhere in this package.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from afformer import decoding, png
 from afformer.errors import ImageError, OutputError
-from afformer.files import write_file
+from afformer.files import AnyPath, write_file
 from afformer.opencv import quiet_opencv
 from afformer.spec import RGB
 
@@ -26,8 +27,8 @@ ClassMap = npt.NDArray[np.integer]
 """`(H, W)` class ids: uint8, or int32 above 256 classes."""
 
 
-def read_image(path: Path) -> RGBImage:
-    """Reads any picture as it is meant to be seen, in 8 bits.
+def read_image(picture: AnyPath | bytes) -> RGBImage:
+    """Reads any picture, by its path or from the bytes of its file, as it is meant to be seen, in 8 bits.
 
     Greys are repeated in all channels, deeper values scaled to 8 bits (`afformer.decoding.depth` has the rule), CMYK is
     converted, and the rotation that a file asks for is applied. An alpha channel is dropped, not composited, as
@@ -42,7 +43,9 @@ def read_image(path: Path) -> RGBImage:
         ImageError: The file is missing, empty, truncated, damaged, not a picture, or has more pixels than the
             environment variable `AFFORMER_MAX_PIXELS` allows (2^28 by default).
     """
-    return decode_image(_read(path), str(path))
+    if isinstance(picture, bytes):
+        return decode_image(picture, f"a picture of {len(picture)} bytes")
+    return decode_image(_read(picture), os.fspath(picture))
 
 
 def decode_image(data: bytes, name: str) -> RGBImage:
@@ -73,7 +76,7 @@ class LabelPixels:
     palette: npt.NDArray[np.uint8] | None = None
 
 
-def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
+def read_label(path: AnyPath) -> npt.NDArray[np.unsignedinteger]:
     """Reads the class ids of a label file, exactly as they are stored.
 
     Of an indexed PNG these are its indices, of a grey one of 1, 2 or 4 bits its unscaled numbers. Three equal channels
@@ -91,12 +94,13 @@ def read_label(path: Path) -> npt.NDArray[np.unsignedinteger]:
     return ids
 
 
-def read_label_pixels(path: Path) -> LabelPixels:
+def read_label_pixels(path: AnyPath) -> LabelPixels:
     """Reads what a label file stores, ids or colours.
 
     Raises:
         ImageError: The file cannot be read, or is a JPEG, which keeps neither exactly.
     """
+    path = Path(path)
     data = _read(path)
     if data.startswith(decoding.JPEG):
         raise ImageError(f"{path}: is a JPEG, which changes class ids; expected a one-channel or indexed PNG")
@@ -135,7 +139,7 @@ def _label_pixels(pixels: npt.NDArray[Any]) -> LabelPixels:
     )
 
 
-def exif_orientation(path: Path) -> int:
+def exif_orientation(path: AnyPath) -> int:
     """How EXIF data turns a picture: 1, as it is stored, to 8. 1 for a file that Pillow does not know.
 
     Raises:
@@ -144,7 +148,7 @@ def exif_orientation(path: Path) -> int:
     return decoding.orientation(_read(path))
 
 
-def is_tiff(path: Path) -> bool:
+def is_tiff(path: AnyPath) -> bool:
     """Whether a file is a TIFF, by its first bytes.
 
     Raises:
@@ -153,7 +157,7 @@ def is_tiff(path: Path) -> bool:
     return _read(path).startswith(decoding.TIFF)
 
 
-def write_image(path: Path, image: RGBImage) -> None:
+def write_image(path: AnyPath, image: RGBImage) -> None:
     """Writes a picture in the format of the path's extension.
 
     Args:
@@ -163,6 +167,7 @@ def write_image(path: Path, image: RGBImage) -> None:
     Raises:
         OutputError: The extension stands for no format that can be written, or the file cannot be written.
     """
+    path = Path(path)
     write_file(path, _encode(path, path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
@@ -175,7 +180,7 @@ def encode_image(image: RGBImage, suffix: str, name: Path | str = "picture") -> 
     return bytes(_encode(name, suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
-def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
+def write_mask(path: AnyPath, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     """Writes a class map as a PNG whose pixels are class ids and which viewers show in the palette's colours.
 
     Up to 256 classes this is an indexed PNG, above that a 16-bit grey one without colours.
@@ -188,6 +193,7 @@ def write_mask(path: Path, classmap: ClassMap, palette: Sequence[RGB]) -> None:
     Raises:
         OutputError: The path does not end in `.png`, or the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path}: masks keep class ids exactly only as PNG; name the file .png")
     write_file(path, encode_mask(classmap, palette))
@@ -200,9 +206,9 @@ def encode_mask(classmap: ClassMap, palette: Sequence[RGB]) -> bytes:
     return png.indexed(classmap.astype(np.uint8), palette)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: AnyPath) -> bytes:
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except (OSError, ValueError) as error:  # a ValueError comes from a NUL character
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path}: cannot be read ({reason}); check the path") from error

@@ -88,6 +88,13 @@ def test_a_name_outside_ascii_is_read_and_written(tmp_path: Path, photo: Image.I
     assert (read_image(folder / "größe.png") == pixels(photo)).all()
 
 
+def test_a_picture_is_named_by_any_path_or_given_as_bytes(tmp_path: Path, photo: Image.Image) -> None:
+    write_image(str(tmp_path / "a.png"), np.asarray(photo.convert("RGB")))
+    expected = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), expected)
+    np.testing.assert_array_equal(read_image((tmp_path / "a.png").read_bytes()), expected)
+
+
 def test_one_pixel_is_a_picture(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").tolist() == [[[1, 2, 3]]]

@@ -152,7 +152,7 @@ def infer(
         regions=regions,
     )
     with progress_bar() as progress:
-        on_progress = functools.partial(progress, "frames")
+        on_progress = functools.partial(progress, "segmenting")
         result = segment_pictures(
             model, source, folder, output_options=output_options, open_options=open_options, on_progress=on_progress
         )
@@ -161,7 +161,8 @@ def infer(
     elif not to_stdout:  # else stdout is for the lines
         _print_summary(result)
     failures = [str(frame.content) for frame in result.flow.failures]
-    exit_with(failures, noun=result.noun, signal_code=_SIGNAL_CODES.get(result.flow.ending.name, 0))
+    noun = "picture" if set(result.counts) == {"picture"} else "input"
+    exit_with(failures, noun=noun, signal_code=_SIGNAL_CODES.get(result.flow.ending.name, 0))
 
 
 def _model_and_source(arguments: tuple[str, ...], backend: str | None) -> tuple[Path, tuple[str, ...]]:
@@ -203,4 +204,5 @@ def _print_summary(result: SegmentReport) -> None:
     flow = result.flow
     rate = f", {flow.frames / flow.seconds:.1f} a second" if flow.seconds else ""
     dropped = f", {flow.dropped} dropped" if flow.dropped else ""
-    click.echo(f"{count(flow.frames, result.noun)} on {result.backend}{rate}{dropped}")
+    done = " and ".join(count(number, noun) for noun, number in result.counts.items()) or count(0, "picture")
+    click.echo(f"{done} on {result.backend}{rate}{dropped}")

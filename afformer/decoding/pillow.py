@@ -84,7 +84,7 @@ def register_heif(head: bytes, title: str) -> None:
     pillow_heif.register_heif_opener()
 
 
-def orientation(picture: ImageFile.ImageFile) -> int:
+def orientation(picture: Image.Image) -> int:
     """How EXIF data turns a picture, 1 to 8; 1, as it is stored, if they are damaged."""
     try:
         return int(picture.getexif().get(_ORIENTATION, 1))
@@ -92,7 +92,7 @@ def orientation(picture: ImageFile.ImageFile) -> int:
         return 1
 
 
-def upright_rgb(picture: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
+def upright_rgb(picture: Image.Image) -> npt.NDArray[np.uint8]:
     """Decodes the picture: upright, alpha dropped, and undone where colours were multiplied by it.
 
     Converts it in strips, as each conversion of the whole would need as much memory again.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Union
 
 import cv2
 import numpy as np
 import PIL.Image
-from PIL import ImageOps
 
+from afformer.decoding.pillow import FAILURES, upright_rgb
+from afformer.decoding.unreadable import UnreadableError
 from afformer.errors import ImageError
-from afformer.images import RGBImage, decode_image, read_image
+from afformer.images import RGBImage, read_image
 from afformer.runtime.backends.base import Array
 from afformer.runtime.preprocess import Image
 from afformer.spec import ColorOrder
@@ -27,8 +27,6 @@ dropped as in files.
 
 _FORMS = "a path, the bytes of a picture file, a uint8 array, or a picture of Pillow"
 _SHAPES = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
-_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
-_NUMBERS = ("I", "F")
 
 
 def load_picture(picture: Picture, color_order: ColorOrder) -> tuple[Image, ColorOrder]:
@@ -47,9 +45,9 @@ def load_picture(picture: Picture, color_order: ColorOrder) -> tuple[Image, Colo
     if isinstance(picture, np.ndarray):
         return _three_channels(picture), color_order
     if isinstance(picture, (str, os.PathLike)):
-        return read_image(Path(picture)), ColorOrder.RGB
+        return read_image(picture), ColorOrder.RGB
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return decode_image(bytes(picture), f"a picture of {len(picture)} bytes"), ColorOrder.RGB
+        return read_image(bytes(picture)), ColorOrder.RGB
     if isinstance(picture, PIL.Image.Image):
         return _of_pillow(picture), ColorOrder.RGB
     raise ImageError(f"a picture must be {_FORMS}, but got {type(picture).__name__}")
@@ -88,17 +86,11 @@ def _remedy(array: Array) -> str:
 
 def _of_pillow(picture: PIL.Image.Image) -> RGBImage:
     """The picture upright and without alpha, as `read_image` gives it."""
-    if picture.width == 0 or picture.height == 0 or picture.mode in _NUMBERS:
-        raise ImageError(
-            f"a picture of Pillow must have 8 bits a channel or the mode I;16, and pixels, but got mode {picture.mode} "
-            f"of {picture.width}x{picture.height}; convert it to RGB"
-        )
+    if picture.width == 0 or picture.height == 0:
+        raise ImageError(f"a picture of Pillow must have pixels, but got {picture.width}x{picture.height}")
     try:
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode in _DEEP_GREY:
-            return np.asarray(cv2.cvtColor((np.asarray(upright) >> 8).astype(np.uint8), cv2.COLOR_GRAY2RGB), np.uint8)
-        straight = {"RGBa": "RGBA", "La": "LA"}.get(upright.mode)  # colours that were multiplied by alpha
-        upright = upright.convert(straight) if straight else upright
-        return np.ascontiguousarray(upright.convert("RGB"), np.uint8)
-    except (OSError, SyntaxError, ValueError) as error:
+        return upright_rgb(picture)
+    except UnreadableError as error:
+        raise ImageError(f"a picture of Pillow {error}") from error
+    except FAILURES as error:
         raise ImageError(f"a picture of Pillow cannot be decoded ({error}); open its file again") from error

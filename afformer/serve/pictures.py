@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from afformer.decoding.pillow import open_picture
 from afformer.errors import ImageError
 from afformer.images import RGBImage, decode_image
 from afformer.serve.options import Limits
@@ -40,10 +41,7 @@ def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
         Refusal: 415, no such file; 413, too many pixels.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as header:
-            width, height = header.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Refusal(413, f"the picture has more than the {limits.pixels} pixels that are allowed") from error
+        width, height = _size_in_header(data)
     except UnidentifiedImageError as error:
         raise Refusal(415, f"the body is not a picture that can be read; {_EXPECTED}") from error
     except Exception as error:  # whatever Pillow trips over in damaged headers
@@ -53,6 +51,17 @@ def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
             413, f"the picture has {width}x{height} pixels, but at most {limits.pixels} are allowed; send a smaller one"
         )
     return height, width
+
+
+def _size_in_header(data: bytes) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as header:
+            return header.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # a limit of Pillow's own, which is not ours
+        picture = open_picture(data)
+        if picture is None:
+            raise
+        return picture.size
 
 
 def decode(data: bytes, size: tuple[int, int]) -> RGBImage:

@@ -6,7 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +89,14 @@ class SegmentReport:
         pictures: What is in each picture, with the files written of it; empty for videos and cameras.
         written: Files that were written; for videos and cameras only those that cover all frames.
         flow: Frames, failures, dropped frames, seconds.
-        noun: What a person calls what was segmented: `picture` or `frame`.
+        counts: How many pictures and frames were segmented, by what a person calls them.
     """
 
     backend: str
     pictures: list[dict[str, Any]]
     written: list[Path]
     flow: FlowReport
-    noun: str = "picture"
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -147,7 +147,7 @@ def segment_pictures(
         run.segment(opened)
         while waiting and run.flow.ending is Ending.SOURCE:
             run.open_and_segment(waiting.popleft())
-        return SegmentReport(backend.description, run.pictures, run.written, run.flow, run.noun)
+        return SegmentReport(backend.description, run.pictures, run.written, run.flow, dict(run.counts))
 
 
 def _first_that_opens(waiting: collections.deque[Opener]) -> tuple[FrameSource, list[Frame]]:
@@ -180,7 +180,7 @@ class _Run:
         self.pictures: list[dict[str, Any]] = []
         self.written: list[Path] = []
         self.flow = FlowReport()
-        self.noun = "picture"
+        self.counts: collections.Counter[str] = collections.Counter()
         self._segmenter, self._spec, self._folder = segmenter, spec, folder
         self._options, self._on_progress = options, on_progress
 
@@ -197,7 +197,6 @@ class _Run:
     def segment(self, source: FrameSource) -> None:
         options = _with_defaults(self._options, source, self._folder)
         _check_fps(options, source)
-        self.noun = self.noun if source.still else "frame"
         renderer = _renderer(self._spec, options)
         reports = _PictureReports(self._spec.classes, source, self._on_progress)
         with contextlib.ExitStack() as stack:
@@ -218,6 +217,7 @@ class _Run:
             )
         self.pictures += reports.reports
         self.written += [*reports.written, *(window.screenshots if window else []), *flow.finished]
+        self.counts["picture" if source.still else "frame"] += flow.frames
         self.flow.add(flow)
 
 

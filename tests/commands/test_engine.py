@@ -15,8 +15,10 @@ from afformer.files import sha256
 from afformer.images import read_label
 from afformer.tensorrt.engine_info import EngineInfo
 from tests.builders.cli import STREET, error_of, run, run_without
+from tests.builders.foreign_onnx import classes_of, write_foreign_onnx
 from tests.builders.small_onnx import write_pictures
 from tests.builders.tensorrt_onnx import float_model, int8_model, integer_model
+from tests.builders.tiny_onnx import SPEC
 from tests.nvidia.pretend import Machine, machine_with_gpu, machine_without
 from tests.nvidia.pretend_cuda import PretendCuda
 from tests.nvidia.pretend_tensorrt import Quirks
@@ -52,6 +54,33 @@ def test_half_precision_is_made_of_the_float_model(tmp_path: Path, machine: Mach
     assert report["network"] == {"layers": report["network"]["layers"], "convolutions": 1, "asked": 1}
     assert EngineInfo.beside(engine).source_sha256 == sha256(model)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.engine", "model.engine.json", "model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("form", "more"),
+    [
+        ("logits at an eighth", {}),
+        ("logits at full size", {"stride": 1}),
+        ("open lengths", {}),
+        ("ids of 64 bits", {"output": "classmap"}),
+    ],
+)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_model_of_others_becomes_an_engine_that_sees_the_same(
+    tmp_path: Path, machine: Machine, form: str, more: dict[str, object], precision: str
+) -> None:
+    model, spec, engine = write_foreign_onnx(tmp_path / "theirs.onnx", form), tmp_path / "a.json", tmp_path / "a.engine"
+    spec.write_text(json.dumps(classes_of() | more))
+    assert "--spec" in error_of(run("engine", model, "-o", engine, "--precision", precision))
+    done = run("engine", model, "-o", engine, "--precision", precision, "--spec", spec)
+    assert done.exit_code == 0, done.stderr
+    assert EngineInfo.beside(engine).spec.classes == SPEC.classes
+    masks = []
+    for arguments in ((model, "--spec", spec), (engine, "--device", "cuda")):
+        out = tmp_path / arguments[0].stem
+        assert run("infer", arguments[0], STREET, "-o", out, "--write", "mask", *arguments[1:]).exit_code == 0
+        masks.append(read_label(next(out.iterdir())))
+    assert (masks[0] == masks[1]).mean() > 0.99
 
 
 def test_int8_is_made_of_the_float_model_and_pictures_and_kept_with_its_report(

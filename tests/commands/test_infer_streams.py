@@ -189,6 +189,8 @@ def test_a_folder_of_pictures_and_videos_is_done_whole_and_a_broken_video_does_n
     result = run("infer", MODEL, source, "-o", out)
     assert result.exit_code == 1
     assert "broken.mp4: is not a video" in result.stderr
+    assert "1 picture and 4 frames on " in result.stdout
+    assert result.stderr.splitlines()[-1] == "Error: 1 input could not be used"
     names = ["photo_mask.png", "photo_overlay.png", "street-2_overlay.mp4", "street_overlay.mp4"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert run("infer", MODEL, source, "-o", source, "--codec", "mpeg4").exit_code == 1

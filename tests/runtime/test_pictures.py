@@ -53,6 +53,7 @@ MODES: dict[str, Callable[[], Image.Image]] = {
     "P": lambda: Image.fromarray(COLOURS).quantize(16),
     "I;16": lambda: Image.fromarray(GREY.astype(np.uint16) * 257),
 }
+DEEP = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -65,6 +66,15 @@ def test_a_picture_of_pillow_its_bytes_and_its_file_are_one_picture(mode: str, t
     expected = _rgb(path)
     for form in (picture, data, bytearray(data), memoryview(data), str(path)):
         np.testing.assert_array_equal(_rgb(form), expected)
+
+
+@pytest.mark.parametrize("mode", DEEP)
+@pytest.mark.parametrize("white", [255, 4095])
+def test_a_deep_picture_of_pillow_goes_from_black_to_white(mode: str, white: int) -> None:
+    values = np.linspace(0, 1, 32)[None] * (1 if mode == "F" else white)
+    picture = Image.fromarray(values.astype(DEEP[mode]))
+    assert picture.mode == mode
+    assert np.abs(_rgb(picture)[0, :, 0] - np.linspace(0, 255, 32)).max() <= 1
 
 
 def test_a_picture_of_pillow_is_turned_as_its_file_is(tmp_path: Path) -> None:
@@ -101,7 +111,7 @@ def test_an_array_of_three_channels_is_not_copied() -> None:
         ([1, 2, 3], "list"),
         (b"", "0 bytes"),
         (b"no picture", "a picture of 10 bytes"),
-        (Image.new("F", (4, 4)), "mode F"),
+        (Image.fromarray(COLOURS[:, :, 0].astype(np.float32) * 99), "a picture of Pillow stores floats up to"),
         (Image.new("RGB", (0, 4)), "0x4"),
     ],
 )

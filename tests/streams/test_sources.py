@@ -262,6 +262,27 @@ def test_a_picture_that_is_not_there_is_one_clear_line_without_secrets() -> None
     assert "s3cr" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        ("text/html", 200, r"a\.jpg: the server sends text/html, not a picture"),
+        ("image/png", 403, r"a\.jpg: the server refuses it \(HTTP 403, Forbidden\)"),
+    ],
+)
+def test_what_a_server_sends_instead_of_a_picture_is_told(kind: str, status: int, message: str) -> None:
+    with Server(kind, b"<html>" * 9, status) as server, pytest.raises(ImageError, match=message):
+        open_source(f"http://{server.address}/a.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "video"])
+def test_a_server_that_cannot_be_reached_is_told_with_the_reason(name: str) -> None:
+    with Server("image/png", b"") as server:
+        address = server.address
+    with pytest.raises(ImageError, match=r"cannot be reached \(Connection refused\); check the address") as caught:
+        open_source(f"http://me:s3cr@{address}/{name}")
+    assert "s3cr" not in str(caught.value)
+
+
 @pytest.mark.parametrize("ending", ["stream", "video.mjpg", "a.mjpeg", "a.mp4"])
 def test_motion_jpeg_is_live_whatever_its_url_ends_with(ending: str) -> None:
     with mjpeg_server(frames_per_connection=1000) as url, open_source(url.replace("stream", ending)) as source:
