@@ -133,11 +133,7 @@ class Segmenter:
         if len(outs) != len(images):
             raise ValueError(f"out must have one place for each of {len(images)} pictures, got {len(outs)}")
         with self._call() as buffers:
-            if self._fit is Fit.SLIDE:
-                pairs = zip(images, outs, strict=True)
-                return [self._slide_classmap(*self._load(image), buffers, to) for image, to in pairs]
-            outputs = zip(self._outputs(images, buffers), outs, strict=True)
-            return [self._classmap(output, fitted, buffers, to) for (fitted, output), to in outputs]
+            return self._classmaps(images, outs, buffers)
 
     def logits(self, image: Picture) -> Logits:
         """The model's logits for one picture.
@@ -153,10 +149,7 @@ class Segmenter:
         """
         self._require_logits("its logits were asked for")
         with self._call() as buffers:
-            if self._fit is Fit.SLIDE:
-                return self._slide(*self._load(image), buffers).copy()
-            _, output = next(self._outputs([image], buffers))
-            return np.array(output, np.float32)
+            return self._own_logits(image, buffers)
 
     def close(self) -> None:
         """Closes the backend, unless it was passed in."""
@@ -171,9 +164,27 @@ class Segmenter:
 
     @contextlib.contextmanager
     def _call(self) -> Iterator[_Buffers]:
-        """The frame of every call: buffers of its own."""
+        """The frame of every call: buffers of its own.
+
+        The body is a function, so that the engine's arrays are freed within the frame; PyTorch's are in native code.
+        """
         with finished_before_exit(), self._buffers.lent() as buffers:
             yield buffers
+
+    def _classmaps(
+        self, images: Sequence[Picture], outs: Sequence[ClassMap | None], buffers: _Buffers
+    ) -> list[ClassMap]:
+        if self._fit is Fit.SLIDE:
+            pairs = zip(images, outs, strict=True)
+            return [self._slide_classmap(*self._load(image), buffers, to) for image, to in pairs]
+        outputs = zip(self._outputs(images, buffers), outs, strict=True)
+        return [self._classmap(output, fitted, buffers, to) for (fitted, output), to in outputs]
+
+    def _own_logits(self, image: Picture, buffers: _Buffers) -> Logits:
+        if self._fit is Fit.SLIDE:
+            return self._slide(*self._load(image), buffers).copy()
+        _, output = next(self._outputs([image], buffers))
+        return np.array(output, np.float32)
 
     def _require_logits(self, reason: str) -> None:
         if self.spec.output is not OutputKind.LOGITS:
