@@ -24,6 +24,8 @@ _COPIED = {
 }
 _ENCODED = {".avi": "ac3"}
 _RATE = 48_000
+_SEARCHED = {"probesize": str(100 << 20), "analyzeduration": str(120 * 1_000_000)}
+"""How far FFmpeg looks for sound that begins late, in bytes and microseconds."""
 
 
 class Sound:
@@ -39,14 +41,16 @@ class Sound:
         self._source, self._target = source, target
         self._start = Fraction(source.start_time or 0, av.time_base)
         self._writers: dict[int, _Copy | _Encode] = {}
-        for stream in source.streams.audio:
+        tracks = [stream for stream in source.streams.audio if _is_known(stream)]
+        for stream in tracks:
             if stream.codec_context.codec.canonical_name in _COPIED[suffix]:
                 self._writers[stream.index] = _Copy(stream, target)
             else:
                 self._writers[stream.index] = _Encode(stream, target, _ENCODED.get(suffix, "aac"))
         jumping = source.format.name in JUMPING
         self._times = {index: Continuity(jumping=jumping) for index in self._writers}
-        self._packets = source.demux(*source.streams.audio)
+        self._tracks = tracks
+        self._packets = source.demux(*tracks) if tracks else iter(())
         self._next: av.Packet[Any] | None = None
         self._fetch()
 
@@ -56,7 +60,13 @@ class Sound:
         if track.sound is None:
             return None
         try:
-            return cls(av.open(str(track.sound)), target, suffix)
+            source = av.open(str(track.sound), options=_SEARCHED)
+            unknown = sum(not _is_known(stream) for stream in source.streams.audio)
+            if unknown:
+                log.warning(
+                    "%s: is written without sound that is in an unknown form (%d of its tracks)", title, unknown
+                )
+            return cls(source, target, suffix)
         except (av.error.FFmpegError, ValueError) as error:
             log.warning("%s: is written without sound, which cannot be read (%s)", title, error_text(error))
             return None
@@ -84,6 +94,10 @@ class Sound:
         """The next packet with a time; None at the end, also where the source is cut off, which its frames tell."""
         try:
             self._next = next((packet for packet in self._packets if packet.pts is not None), None)
+        except IndexError:  # a stream that appears on the way ends PyAV's iteration, not the sound
+            self._packets = self._source.demux(*self._tracks)
+            self._fetch()
+            return
         except av.error.FFmpegError:
             self._next = None
         if self._next is not None:
@@ -136,6 +150,12 @@ class _Encode:
             frame.pts = frame.pts - round(start / frame.time_base)
         for resampled in self._resampler.resample(frame):
             yield from self._stream.encode(resampled)
+
+
+def _is_known(stream: av.AudioStream) -> bool:
+    """Whether the decoder, the rate and the channels are known."""
+    context: Any = stream.codec_context
+    return context is not None and context.sample_rate > 0 and context.layout.nb_channels > 0
 
 
 def error_text(error: Exception) -> str:

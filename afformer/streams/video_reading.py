@@ -142,6 +142,9 @@ class Video:
             problem: av.error.FFmpegError | None = None
             try:
                 packet = next(packets, None)
+            except IndexError:  # PyAV ends at a stream that appears on the way; asked again, it leaves that out
+                packets = self._container.demux(self._film)
+                continue
             except av.error.FFmpegError as error:
                 packet, problem = None, error
             if packet is None and problem is None:
@@ -215,7 +218,7 @@ def _stills(streams: Sequence[av.VideoStream], path: Path | None) -> set[int]:
     if path is None or all(stream.frames for stream in streams):
         return {stream.index for stream in streams if stream.frames == 1}
     counts = dict.fromkeys((stream.index for stream in streams), 0)
-    with contextlib.suppress(av.error.FFmpegError), _open(path) as container:
+    with contextlib.suppress(av.error.FFmpegError, IndexError), _open(path) as container:
         packets = container.demux([container.streams[index] for index in counts])
         for packet in itertools.islice(packets, _LOOKED_AT):
             counts[packet.stream_index] += packet.size > 0

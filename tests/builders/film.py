@@ -66,6 +66,7 @@ def write_film(
     rotation: int = 0,
     sound: str = "",
     sound_s: float = 1.0,
+    sound_at_s: float = 0.0,
     cover: bool = False,
     colours: dict[str, int] | None = None,
     options: dict[str, str] | None = None,
@@ -82,6 +83,7 @@ def write_film(
         rotation: Degrees by which players turn the picture counter-clockwise.
         sound: FFmpeg's name of the sound's encoder; none without it.
         sound_s: Seconds of sound.
+        sound_at_s: When it begins.
         cover: Whether a still picture comes first, as another video stream.
         colours: ITU-T H.273 numbers, such as `color_trc`.
         options: Of the container.
@@ -116,7 +118,7 @@ def write_film(
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if voice:
-            _tone(container, voice, sound_s)
+            _tone(container, voice, sound_s, sound_at_s)
     return path
 
 
@@ -126,12 +128,12 @@ def _frame(picture: Any, pixels: str, pts: int) -> av.VideoFrame:
     return frame
 
 
-def _tone(container: Any, voice: Any, seconds: float) -> None:
+def _tone(container: Any, voice: Any, seconds: float, start_s: float) -> None:
     samples = np.sin(np.arange(int(seconds * 48_000)) * (2 * np.pi * 440 / 48_000))
     form = voice.codec_context.format.name
     wave = (samples * 8000).astype(np.int16)[None]
     frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
-    frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+    frame.sample_rate, frame.pts, frame.time_base = 48_000, round(start_s * 48_000), Fraction(1, 48_000)
     resampler = av.AudioResampler(form, "mono", 48_000, frame_size=voice.codec_context.frame_size or 1024)
     for part in [*resampler.resample(frame), *resampler.resample(None)]:
         container.mux(voice.encode(part))

@@ -157,6 +157,25 @@ def test_the_sound_goes_on_where_recordings_were_put_one_behind_the_other(tmp_pa
     assert times[-1] == pytest.approx(2, abs=0.1)
 
 
+def test_sound_that_begins_late_is_kept_at_its_time(tmp_path: Path) -> None:
+    clip = write_film(tmp_path / "a.ts", [i / 5 for i in range(100)], sound="mp2", sound_at_s=18)
+    annotate(VideoFile(clip), tmp_path / "out.mp4")
+    ((_, times),) = film(tmp_path / "out.mp4").sound
+    assert times[0] == pytest.approx(18, abs=0.1)
+
+
+def test_sound_that_nothing_is_known_of_is_left_out_with_a_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    silent = write_film(tmp_path / "a.ts", [i / 25 for i in range(50)])
+    spoken = write_film(tmp_path / "b.ts", [i / 25 for i in range(25)], sound="aac")
+    silent.write_bytes(silent.read_bytes() * 4 + spoken.read_bytes())
+    annotate(VideoFile(silent), tmp_path / "out.mp4")
+    made = film(tmp_path / "out.mp4")
+    assert (len(made.times_s), made.sound) == (225, [])
+    assert "is written without sound that is in an unknown form" in capfd.readouterr().err
+
+
 def test_an_interrupted_video_has_no_more_sound_than_pictures(tmp_path: Path) -> None:
     source = VideoFile(write_film(tmp_path / "a.mp4", [i / 25 for i in range(100)], sound="aac", sound_s=4))
     sink = VideoSink(tmp_path / "out.mp4", RENDERER, track=source.track)
