@@ -268,6 +268,10 @@ class Worker:
 
 @contextlib.contextmanager
 def _worker(case: Case) -> Iterator[Worker]:
+    if getattr(sys, "frozen", False):
+        raise BackendError(
+            "models are timed in Python processes, which a frozen program cannot start; run Python itself"
+        )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(

@@ -33,6 +33,12 @@ def test_one_model_alone_is_timed(model: Path) -> None:
     assert (timing.ratio, timing.ratio_low, timing.ratio_high) == (1, 1, 1)
 
 
+def test_a_frozen_program_says_that_it_cannot_time(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.frozen", True, raising=False)
+    with pytest.raises(BackendError, match="which a frozen program cannot start"):
+        time_models([Case(model)], rounds=1, calls=1)
+
+
 def test_models_that_take_bytes_are_timed(tmp_path: Path) -> None:
     model = write_tiny_onnx(tmp_path / "bytes.onnx", dataclasses.replace(SPEC, input=InputKind.UINT8))
     (timing,) = time_models([Case(model)], rounds=1, calls=1)
