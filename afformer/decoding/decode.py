@@ -22,6 +22,8 @@ from afformer.opencv import quiet_opencv
 
 log = logging.getLogger(__name__)
 
+_HUGE = 2**26
+"""Pixels of a JPEG above which OpenCV decodes it, as Pillow takes twice the memory."""
 _TAIL = b"\xaa" + b"".join(bytes(range(1, 200, 3)) + bytes((0xFF, 0xD0 + i)) for i in range(8)) * 4
 """What decoders take for picture data where some are missing, with every restart marker."""
 
@@ -61,7 +63,11 @@ def _pixels(data: bytes, picture: ImageFile.ImageFile | None, title: str) -> npt
     if data.startswith(JPEG):
         if picture is None:
             raise UnreadableError(reason(data))
-        return upright_rgb(picture) if jpeg.end_of(data) else _without_end(data, title)
+        if not jpeg.end_of(data):
+            return _without_end(data, title)
+        if picture.width * picture.height > _HUGE:
+            return np.asarray(numbers(data, cv2.IMREAD_COLOR_RGB, title), np.uint8)
+        return upright_rgb(picture)
     if data.startswith(PNG):
         return eight_bits(numbers(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH, title), png.declared_max(data))
     if picture:

@@ -258,6 +258,15 @@ def test_wrong_bytes_in_a_jpeg_put_nothing_on_stderr(tmp_path: Path, capfd: pyte
     assert capfd.readouterr().err == ""
 
 
+def test_a_huge_jpeg_is_upright_and_in_rgb_as_well(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8193, 8192), (200, 30, 10)).save(tmp_path / "a.jpg", exif=exif)
+    image = read_image(tmp_path / "a.jpg")
+    assert image.shape == (8193, 8192, 3)
+    assert np.abs(image[0, 0].astype(int) - (200, 30, 10)).max() < 4
+
+
 def test_a_damaged_avif_is_one_clear_line(tmp_path: Path) -> None:
     path, seen = tmp_path / "a.avif", 0
     photo().save(path)
