@@ -41,7 +41,9 @@ def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
         Refusal: 415, no such file; 413, too many pixels.
     """
     try:
-        width, height = _size_in_header(data)
+        width, height = _size_in_header(data, limits)
+    except Refusal:
+        raise
     except UnidentifiedImageError as error:
         raise Refusal(415, f"the body is not a picture that can be read; {_EXPECTED}") from error
     except Exception as error:  # whatever Pillow trips over in damaged headers
@@ -53,14 +55,15 @@ def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
     return height, width
 
 
-def _size_in_header(data: bytes) -> tuple[int, int]:
+def _size_in_header(data: bytes, limits: Limits) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as header:
             return header.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # a limit of Pillow's own, which is not ours
-        picture = open_picture(data)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        picture = open_picture(data)  # without Pillow's own limit, except for WebP
         if picture is None:
-            raise
+            most = min(limits.pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.pixels))
+            raise Refusal(413, f"the picture has more than the {most} pixels that are allowed") from error
         return picture.size
 
 
