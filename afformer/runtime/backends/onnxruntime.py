@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from afformer.runtime.backends.base import (
     input_tensor,
     output_tensor,
 )
+from afformer.runtime.backends.cuda_graph import CudaGraph, GraphRefusedError, is_refusal, not_recorded
 from afformer.runtime.backends.foreign_tensors import Run, measured_output, named_tensors
 from afformer.runtime.backends.providers import CPU, TENSORRT, Providers, providers_of, tensorrt_providers
 from afformer.runtime.backends.tensorrt_libraries import load_tensorrt_10
@@ -38,6 +40,8 @@ from afformer.wording import first_line
 with without_telemetry():
     import onnxruntime as ort
 
+log = logging.getLogger(__name__)
+
 _SILENT = 4
 _TYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
 """Numpy's names of types that ONNX Runtime calls otherwise; the rest are alike, `tensor(int32)`."""
@@ -46,7 +50,7 @@ _REFUSED = "fallback to CPU EP has been explicitly disabled"
 
 
 class OnnxRuntimeBackend(Backend):
-    """An exported model on ONNX Runtime.
+    """An exported model on ONNX Runtime; on a GPU with a CUDA graph, unless the model has operators that rule it out.
 
     Args:
         threads: Threads inside one operator; 0 leaves the choice to ONNX Runtime (the physical cores).
@@ -64,13 +68,23 @@ class OnnxRuntimeBackend(Backend):
         path = Path(path)
         check_threads(threads)
         providers = self._providers(path, device, spec)
-        session = _open(path, providers, threads)
-        self.spec, self._output = _spec_and_output(session, path, spec)
-        self._session: ort.InferenceSession | None = session
+        try:
+            self._start(path, providers, threads, spec)
+        except GraphRefusedError as error:
+            log.warning("%s: runs without a CUDA graph, which is slower (%s)", path, error)
+            self._start(path, providers_of(device, graph=False), threads, spec)
+            self.description += f", no CUDA graph ({error})"
         self._device = device
         self._threads_own = threading.local()
+
+    def _start(self, path: Path, providers: Providers, threads: int, said: ModelSpec | None) -> None:
+        session = _open(path, providers, threads)
+        self.spec, self._output = _spec_and_output(session, path, said)
+        self._graph = CudaGraph(session, input_tensor(self.spec), self._output) if providers.graph else None
+        self._session: ort.InferenceSession | None = session
         count = f"{threads} threads" if threads else "default threads"
-        self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}"
+        graph = ", CUDA graph" if self._graph else ""
+        self.description = f"ONNX Runtime {ort.__version__}, {providers.title}, {count}{graph}"
 
     def _providers(self, path: Path, device: Device, said: ModelSpec | None) -> Providers:
         """The execution providers to open the model with."""
@@ -88,8 +102,10 @@ class OnnxRuntimeBackend(Backend):
         if session is None:
             raise self._closed_error()
         try:
-            return self._own_binding(session).run(image)
+            return self._graph.run(image) if self._graph else self._own_binding(session).run(image)
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            if self._session is None:
+                raise self._closed_error() from error
             raise BackendError(f"{self.description}: the model failed: {first_line(error)}") from error
 
     def _own_binding(self, session: ort.InferenceSession) -> _Binding:
@@ -104,6 +120,8 @@ class OnnxRuntimeBackend(Backend):
 
     def _close(self) -> None:
         self._session = None
+        if self._graph:
+            self._graph.close()
         self._threads_own = threading.local()
 
 
@@ -207,6 +225,8 @@ def _open(path: Path, providers: Providers, threads: int, *, optimized: bool = T
     try:
         session = _session(path, options, providers)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
+        if providers.graph and is_refusal(error):
+            raise GraphRefusedError(first_line(error)) from error
         raise _refusal(path, providers, error, missing) from error
     if session.get_providers()[0] != providers.first:
         raise BackendError(f"ONNX Runtime could not start {providers.title}{missing}; {providers.remedy}")
@@ -278,7 +298,7 @@ def read_graph(path: Path) -> Graph:
 
 
 def _run_once(session: ort.InferenceSession, feed: Array, output: str) -> Array:
-    return np.asarray(session.run([output], {session.get_inputs()[0].name: feed})[0])
+    return np.asarray(session.run([output], {session.get_inputs()[0].name: feed}, not_recorded())[0])
 
 
 def _graph_tensors(session: ort.InferenceSession, path: Path) -> tuple[list[GraphTensor], list[GraphTensor]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from afformer.files import sha256
@@ -14,6 +15,8 @@ from afformer.spec import Precision
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
+GRAPH = {"enable_cuda_graph": "1"}
+"""The option that makes the CUDA provider record a graph; see `cuda_graph.py`."""
 GPU_COMMAND = 'pip install "onnxruntime-gpu[cuda,cudnn]"'
 """Installs ONNX Runtime for NVIDIA GPUs with the CUDA and cuDNN that it needs."""
 INSTEAD_COMMAND = f"pip uninstall -y onnxruntime && {GPU_COMMAND}"
@@ -31,6 +34,7 @@ class Providers:
         absent: The remedy if this ONNX Runtime lacks the first.
         remedy: The remedy if the first does not start.
         cache: Folder that it keeps engines in; made before the session.
+        graph: Whether its options ask for a CUDA graph.
     """
 
     title: str
@@ -38,6 +42,7 @@ class Providers:
     absent: str
     remedy: str
     cache: Path | None = None
+    graph: bool = False
 
     @property
     def first(self) -> str:
@@ -45,16 +50,17 @@ class Providers:
         return self.chosen[0][0]
 
 
-def providers_of(device: Device) -> Providers:
-    """The provider of a device."""
+def providers_of(device: Device, *, graph: bool = True) -> Providers:
+    """The provider of a device; on a GPU with a CUDA graph, or without one."""
     if device is Device.CPU:
         again = "run `pip install --force-reinstall onnxruntime`"
         return Providers("cpu", ((CPU, {}),), again, again)
     return Providers(
         "cuda",
-        (_cuda(),),
+        (_cuda(GRAPH if graph else {}),),
         absent=f"run `{INSTEAD_COMMAND}`, or choose the device cpu",
         remedy=f"run `{GPU_COMMAND}` for the CUDA and cuDNN that it wants, or choose the device cpu",
+        graph=graph,
     )
 
 
@@ -97,6 +103,6 @@ def cache_folder(path: Path, version: str) -> Path:
     return base / "afformer" / f"onnxruntime-{version}" / sha256(path)[:16]
 
 
-def _cuda() -> tuple[str, dict[str, str]]:
+def _cuda(more: Mapping[str, str] = {}) -> tuple[str, dict[str, str]]:
     # TF32 has 10 bits of mantissa; the model is float32.
-    return CUDA, {"use_tf32": "0"}
+    return CUDA, {"use_tf32": "0", **more}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import pytest
 from afformer import assets
 from afformer.errors import BackendError, SpecError
 from afformer.measure.comparison import compare_segmenters
+from afformer.runtime.backends import cuda_graph
+from afformer.runtime.backends.base import input_tensor
 from afformer.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from afformer.runtime.backends.providers import cache_folder
 from afformer.runtime.backends.registry import open_backend
@@ -70,6 +75,12 @@ def with_gpu_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: everything)
 
 
+@pytest.fixture
+def graphs_in_cpu_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a graph reads and writes is bound in the CPU's memory; what is bound, and how it is run, stays."""
+    monkeypatch.setattr(cuda_graph, "MEMORY", "cpu")
+
+
 @pytest.mark.usefixtures("with_gpu_package")
 def test_cuda_that_is_installed_but_does_not_start_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -93,7 +104,7 @@ def test_cuda_that_is_installed_but_does_not_start_is_an_error(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("with_gpu_package")
+@pytest.mark.usefixtures("with_gpu_package", "graphs_in_cpu_memory")
 @pytest.mark.parametrize("there", [True, False])
 def test_cuda_of_pip_packages_is_loaded_before_the_model_is_opened_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
@@ -139,14 +150,92 @@ class Recorder:
         return opened
 
 
-@pytest.mark.usefixtures("with_gpu_package")
+@pytest.mark.usefixtures("with_gpu_package", "graphs_in_cpu_memory")
+@pytest.mark.parametrize("spec", variants().values(), ids=variants())
+def test_with_a_graph_every_feed_has_its_own_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: ModelSpec
+) -> None:
+    path = write_tiny_onnx(tmp_path / "tiny.onnx", spec)
+    _, shape, dtype = input_tensor(spec)
+    feeds = [np.random.default_rng(seed).uniform(0, 255, shape).astype(dtype) for seed in range(3)]
+    with OnnxRuntimeBackend(path) as plain:
+        expected = [plain.run(feed).copy() for feed in feeds]
+    Recorder(monkeypatch)
+    with OnnxRuntimeBackend(path, device=Device.CUDA) as backend:
+        assert backend.description.endswith("cuda, default threads, CUDA graph")
+        for feed, answer in zip(feeds, expected, strict=True):
+            np.testing.assert_array_equal(backend.run(feed), answer)
+
+
+@pytest.mark.usefixtures("with_gpu_package", "graphs_in_cpu_memory")
+def test_a_graph_is_recorded_and_replayed_by_one_thread_at_fixed_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[str, int]] = []
+
+    def run(session: ort.InferenceSession, binding: Any) -> None:
+        runs.append((threading.current_thread().name, id(binding)))
+
+    Recorder(monkeypatch)
+    monkeypatch.setattr(ort.capi.onnxruntime_inference_collection.InferenceSession, "run_with_iobinding", run)
+    feed = np.zeros((1, 3, 64, 96), np.float32)
+    with OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx"), device=Device.CUDA) as backend:
+        assert len(runs) == 1  # recorded when the model is opened
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(backend.run, [feed] * 8))
+    assert len(runs) == 9
+    assert len(set(runs)) == 1
+    assert runs[0][0].startswith("cuda graph")
+
+
+@pytest.mark.usefixtures("with_gpu_package", "graphs_in_cpu_memory")
+def test_a_closed_backend_with_a_graph_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorder(monkeypatch)
+    backend = OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx"), device=Device.CUDA)
+    backend.close()
+    with pytest.raises(BackendError, match="already closed"):
+        backend.run(np.zeros((1, 3, 64, 96), np.float32))
+
+
+@pytest.mark.usefixtures("with_gpu_package", "graphs_in_cpu_memory")
+@pytest.mark.parametrize("when", ["opened", "recorded"])
+def test_a_model_that_rules_out_a_graph_runs_without_one_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    said = "This session cannot use the graph capture feature as requested by the user: it has control flow nodes"
+    seen, warned = Recorder(monkeypatch), list[str]()
+    log = logging.getLogger("afformer.runtime.backends.onnxruntime")
+    monkeypatch.setattr(log, "warning", lambda text, *parts: warned.append(text % parts))
+
+    def refuse(path: str, options: ort.SessionOptions, **settings: Any) -> Any:
+        if "enable_cuda_graph" in settings["providers"][0][1]:
+            raise RuntimeError(said)
+        return seen(path, options, **settings)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(said)
+
+    if when == "opened":
+        monkeypatch.setattr(ort, "InferenceSession", refuse)
+    else:
+        monkeypatch.setattr(ort.OrtValue, "update_inplace", fail)
+    with OnnxRuntimeBackend(write_tiny_onnx(tmp_path / "tiny.onnx"), device=Device.CUDA) as backend:
+        assert backend.description.endswith(f", no CUDA graph ({said})")
+        assert backend.run(np.zeros((1, 3, 64, 96), np.float32)).shape[1] == SPEC.num_classes
+    assert seen.settings[-1]["providers"] == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+    assert len(warned) == 1
+    assert warned[0].endswith(f"tiny.onnx: runs without a CUDA graph, which is slower ({said})")
+
+
+@pytest.mark.usefixtures("with_gpu_package", "graphs_in_cpu_memory")
 def test_cuda_computes_float32_as_such_and_leaves_nothing_to_the_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, seen = write_tiny_onnx(tmp_path / "tiny.onnx"), Recorder(monkeypatch)
     with OnnxRuntimeBackend(path, device=Device.CUDA) as backend:
         assert "cuda" in backend.description
-    assert seen.settings[1:] == [{"providers": [("CUDAExecutionProvider", {"use_tf32": "0"})], "enable_fallback": 0}]
+    options = {"use_tf32": "0", "enable_cuda_graph": "1"}
+    assert seen.settings[1:] == [{"providers": [("CUDAExecutionProvider", options)], "enable_fallback": 0}]
     assert seen.options[1].get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
 
 
@@ -224,15 +313,23 @@ def test_the_tensorrt_provider_that_does_not_start_names_its_libraries_and_its_c
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["onnxruntime", "onnxruntime-tensorrt"])
-def test_on_a_gpu_the_class_map_is_that_of_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_on_a_gpu_class_maps_are_those_of_the_cpu_from_all_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     wanted = "TensorrtExecutionProvider" if "tensorrt" in name else "CUDAExecutionProvider"
     if wanted not in ort.get_available_providers():
         pytest.skip(f"this ONNX Runtime has no {wanted}")
     require_driver()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with open_backend(assets.MODEL) as ours, open_backend(assets.MODEL, name, device="cuda") as theirs:
+        assert theirs.description.endswith(", CUDA graph") is (name == "onnxruntime")
         result = compare_segmenters(Segmenter(ours), Segmenter(theirs), assets.pictures(), ours.spec.classes)
+        segment, pictures = Segmenter(theirs), assets.pictures()
+        alone = [segment(picture) for picture in pictures]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(segment, [*pictures] * 8))
     assert result.pixel_agreement >= 0.995
+    assert all(np.array_equal(found, alone[number % len(alone)]) for number, found in enumerate(together))
 
 
 def test_a_negative_number_of_threads_is_refused(tmp_path: Path) -> None:
