@@ -142,6 +142,8 @@ OrtHandle<OrtSessionOptions> OnnxSession::session_options(int threads) const {
     check(api().SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), name_);
     // Between two runs ONNX Runtime's threads would spin, and take the cores from what is done to pictures then.
     check(api().AddSessionConfigEntry(options.get(), "session.force_spinning_stop", "1"), name_);
+    // Between two operators they spin as long as Python's do.
+    check(api().AddSessionConfigEntry(options.get(), "session.intra_op.spin_duration_us", "100"), name_);
     // What matters arrives as an error, once.
     check(api().SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_FATAL), name_);
     if (device_ == Device::cuda) {
