@@ -15,7 +15,7 @@ demo: .venv/.installed
 
 test: .venv/.installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
-	.venv/bin/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 # one thread of PyTorch for each of the two processes
 
 check: .venv/.installed
 	PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/check
