@@ -11,8 +11,6 @@ A session with a graph may run otherwise only with `not_recorded`.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from afformer.errors import BackendError
@@ -46,6 +44,9 @@ class CudaGraph:
     """
 
     def __init__(self, session: ort.InferenceSession, source: TensorInfo, output: TensorInfo) -> None:
+        # Here, because Python does not let it be imported while a program ends, when models may still be opened.
+        from concurrent.futures import ThreadPoolExecutor
+
         self._session = session
         self._thread = ThreadPoolExecutor(1, "cuda graph")
         try:
