@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from afformer.cli import main
-from afformer.doctor import Diagnosis, Finding, State, checks, diagnose, nvidia
+from afformer.doctor import Diagnosis, Finding, State, diagnose, nvidia
 from afformer.errors import BackendError
 from afformer.measure.machine import Machine
 from tests.nvidia.pretend import machine_with_gpu, machine_without
@@ -226,26 +225,3 @@ def test_the_command_prints_the_table_or_json_and_ends_well() -> None:
     report = json.loads(plain.stdout)
     assert {"group", "name", "state", "detail", "remedy"} == set(report["findings"][0])
     assert report["machine"]["cores"] >= 1
-
-
-@pytest.mark.parametrize(
-    ("installed", "windows", "package"),
-    [
-        ((), True, "opencv-python"),
-        ((), False, "opencv-python-headless"),
-        (("opencv-python-headless",), True, "opencv-python"),
-        (("opencv-python", "opencv-python-headless"), True, "opencv-python"),
-        (("opencv-python", "opencv-python-headless"), False, "opencv-python"),
-        (("opencv-python-headless", "opencv-contrib-python"), True, "opencv-contrib-python"),
-    ],
-)
-def test_opencv_is_installed_over_what_is_there_as_pip_would_bring_back_what_is_removed(
-    monkeypatch: pytest.MonkeyPatch, installed: tuple[str, ...], windows: bool, package: str
-) -> None:
-    def distribution(name: str) -> object:
-        if name in installed:
-            return object()
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
-    assert checks.opencv_command(windows=windows) == f"pip install --force-reinstall --no-deps {package}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from afformer.doctor import checks
 from afformer.doctor.findings import Check, Diagnosis, Finding, State
 from afformer.doctor.nvidia import Nvidia
-from afformer.extras import EXPORT_PACKAGES
+from afformer.extras import EXPORT_PACKAGES, opencv_command
 from afformer.measure.machine import Machine
 from afformer.tensorrt.packages import Library
 
@@ -41,8 +41,8 @@ def _checks(machine: Machine) -> tuple[Check, ...]:
         Check(makes, "export", lambda: checks.packages(*EXPORT_PACKAGES), _EXPORT),
         Check(makes, "quantize", lambda: checks.packages("onnx", "jinja2"), 'pip install "afformer[quantize]"'),
         Check(makes, "engine", nvidia.builds_engines),
-        Check(pictures, "videos", checks.videos, checks.opencv_command(windows=False)),
-        Check(pictures, "windows", checks.windows, checks.opencv_command(windows=True)),
+        Check(pictures, "videos", checks.videos, opencv_command(windows=False)),
+        Check(pictures, "windows", checks.windows, opencv_command(windows=True)),
         Check(cpp, "compiler", lambda: checks.tool("c++", "g++", "clang++"), "sudo apt-get install g++"),
         Check(cpp, "cmake", lambda: checks.tool("cmake"), "sudo apt-get install cmake"),
     )

@@ -22,8 +22,6 @@ _INT8 = {
     "asimddp": "8-bit dot products",
 }
 """Processor flags of fast 8-bit products, and their names for people."""
-_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
-"""All packages that install `cv2`."""
 _BF16 = ("amx_bf16", "avx512_bf16", "bf16")
 
 
@@ -85,27 +83,6 @@ def windows() -> str:
     if found is None or found[1] == "NONE":
         raise MissingError("this OpenCV has no windows; only a live view needs them")
     return f"OpenCV with {found[1]}"
-
-
-def opencv_command(*, windows: bool) -> str:
-    """The command that installs OpenCV, with windows or as it was, and whole.
-
-    Its packages all write the folder `cv2`: the one installed last is the one that runs, and one that is removed takes
-    files of the others with it. So none is removed: pip would only bring the headless one back, which this package
-    requires, over the one with windows.
-    """
-    found = [name for name in _OPENCV if _is_installed(name)]
-    contrib = "-contrib" if any("contrib" in name for name in found) else ""
-    headless = not windows and all("headless" in name for name in found)
-    return f"pip install --force-reinstall --no-deps opencv{contrib}-python{'-headless' if headless else ''}"
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def tool(*names: str) -> str:

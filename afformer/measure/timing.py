@@ -217,7 +217,7 @@ def ratio_quartiles(
 
 
 def _ratios(bursts: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]) -> list[float]:
-    pairs = zip(bursts, reference)  # noqa: B905 - the reference may have run on
+    pairs = zip(bursts, reference, strict=True)
     return [statistics.median(ours) / statistics.median(theirs) for ours, theirs in pairs]
 
 

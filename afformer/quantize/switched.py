@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import graphlib
 from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import TypeVar
 
 import onnx
 from onnx import TensorProto, helper
@@ -23,6 +24,8 @@ ACTIVE = "active unit"
 """The input that chooses: the position, int64, of a unit's island; any other number leaves all units in float."""
 NOISY = "with noise"
 """The output."""
+
+ProtoT = TypeVar("ProtoT", TensorProto, onnx.ValueInfoProto)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +75,12 @@ def with_switches(
     outer = sorted(needed - {name for step in taken for name in step.node.output} - constants.keys() - {ACTIVE})
     original = {_in_float(name): name for name in switched}
     inputs = {name: original.get(name, name) for name in outer}
-    values = [_value(name, types[tensor]) for name, tensor in inputs.items()]
+    values = [_named(types[tensor], name) for name, tensor in inputs.items()]
     graph = helper.make_graph(
         [step.node for step in taken],
         "switched",
         [helper.make_tensor_value_info(ACTIVE, TensorProto.INT64, []), *values],
-        [_value(NOISY, types[output])],
+        [_named(types[output], NOISY)],
         [constants[name] for name in sorted(needed & constants.keys())],
     )
     return Switched(_model(graph, floats.model), inputs)
@@ -105,7 +108,7 @@ def _branch(island: Island, output: str) -> tuple[onnx.GraphProto, set[str]]:
     for node in nodes:
         node.output[:] = [own[name] for name in node.output]
     return _graph(
-        nodes, own[output], [_constant(constant, own[constant.name]) for constant in constants]
+        nodes, own[output], [_named(constant, own[constant.name]) for constant in constants]
     ), needed - own.keys()
 
 
@@ -155,18 +158,12 @@ def _graph(nodes: Sequence[onnx.NodeProto], output: str, constants: Sequence[Ten
     return helper.make_graph(nodes, output, [], [onnx.ValueInfoProto(name=output)], constants)
 
 
-def _constant(constant: TensorProto, name: str) -> TensorProto:
-    copy = TensorProto()
-    copy.CopyFrom(constant)
+def _named(like: ProtoT, name: str) -> ProtoT:
+    """A copy under another name."""
+    copy = type(like)()
+    copy.CopyFrom(like)
     copy.name = name
     return copy
-
-
-def _value(name: str, like: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    value = onnx.ValueInfoProto()
-    value.CopyFrom(like)
-    value.name = name
-    return value
 
 
 def _model(graph: onnx.GraphProto, like: onnx.ModelProto) -> onnx.ModelProto:

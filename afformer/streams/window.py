@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from afformer.errors import OutputError
+from afformer.extras import opencv_command
 from afformer.images import ClassMap, RGBImage, write_image
 from afformer.runtime.render import Renderer
 from afformer.streams.annotation import annotate
@@ -169,7 +170,7 @@ class OpenCvGui:
         if re.search(r"GUI:\s+NONE", cv2.getBuildInformation()):
             raise OutputError(
                 "a window needs an OpenCV with windows, but opencv-python-headless has none; run "
-                "`pip install --force-reinstall --no-deps opencv-python`"
+                f"`{opencv_command(windows=True)}`"
             )
         # Without a display OpenCV's toolkit ends the process instead of failing.
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
