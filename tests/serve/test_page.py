@@ -107,6 +107,20 @@ def test_what_is_not_a_picture_is_said(page: Page, tmp_path: Path) -> None:
     assert "not a picture" in page.locator("#message").inner_text()
 
 
+def test_what_is_said_of_a_picture_outlives_the_start_of_the_page(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"hello")
+    held: list[Any] = []
+    page.route("**/v1/models", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks its handlers
+    page.reload()
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#message.error")
+    with page.expect_response("**/v1/models"):
+        held[0].continue_()
+    page.wait_for_selector("#model option", state="attached")
+    assert "not a picture" in page.locator("#message").inner_text()
+
+
 def test_the_camera_is_segmented_until_it_is_stopped(page: Page) -> None:
     page.click("#camera")
     for _ in range(2):

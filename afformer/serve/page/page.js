@@ -36,7 +36,6 @@ async function fetchModels() {
   models = answer.models;
   maxPixels = answer.max_pixels;
   at("model").replaceChildren(...models.map(({ name }) => new Option(name)));
-  say("");
 }
 
 function say(text, isError = false) {
@@ -208,7 +207,10 @@ at("camera").addEventListener("click", () => {
 at("model").addEventListener("change", again);
 at("fit").addEventListener("change", again);
 at("opacity").addEventListener("input", drawOverlay);
-at("key").addEventListener("change", () => guarded(listModels));
+at("key").addEventListener("change", () => guarded(async () => {
+  await listModels();
+  say(""); // the key was asked for; at the start of the page a message may be about a picture
+}));
 at("save").addEventListener("click", () => {
   at("save").href = canvas.toDataURL("image/png");
   at("save").download = "overlay.png";
